@@ -1,0 +1,134 @@
+"""A client that sees one session over one connection: events out as updates, questions to the user.
+
+Three ways to the same bytes (a test holds them equal): streamed text is put between a prefix and a suffix that are made
+once per message, other updates are dictionaries through orjson, and the models in `protocol` describe both.
+
+Frames are held until the log says that their events may be shown, and then leave in the order of the log.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from orjson import dumps
+
+from agent_server.agent.projection_v1 import (
+    CHUNK_OF_ROLE,
+    ProjectorV1,
+    Update,
+    location_of,
+    raw_of,
+    tool_content_of,
+)
+from agent_server.connection.connection import Connection
+from agent_server.conversation.events import Event, MessageInserted, MessageRole, TextRun
+from agent_server.errors import ConnectionClosed, RpcError
+from agent_server.protocol.v1.methods import SESSION_REQUEST_PERMISSION
+from agent_server.sessions.ports import ApprovalQuestion
+
+logger = logging.getLogger(__name__)
+
+
+class ClientAttachment:
+    """Implements the sessions' Attachment port over an ACP v1 connection."""
+
+    def __init__(self, connection: Connection, session_id: str, config_options: Callable[[], list[Any]]) -> None:
+        self._connection = connection
+        self._session_id = session_id
+        self._projector = ProjectorV1(config_options)
+        name = dumps(session_id)
+        self._head = b'{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":%b,"update":' % name
+        self._held: deque[tuple[int, bytes]] = deque()
+        self._message: tuple[int, MessageRole] | None = None
+        self._prefix = b""
+        self._suffix = b""
+        self._own_prompts: set[int] = set()
+
+    def own_prompt(self, prompt_id: int) -> None:
+        """This client sent the prompt itself: it is not told what it said (it knows)."""
+        self._own_prompts.add(prompt_id)
+
+    def text_delta(self, seq: int, role: MessageRole, message_id: int, text: str) -> None:
+        """A message grew: the hot path."""
+        if self._message != (message_id, role):
+            self._begin_message(role, message_id)
+        self._held.append((seq, self._prefix + dumps(text) + self._suffix))
+
+    def _begin_message(self, role: MessageRole, message_id: int) -> None:
+        self._message = (message_id, role)
+        kind = CHUNK_OF_ROLE[role].encode()
+        self._prefix = self._head + b'{"sessionUpdate":"%b","content":{"type":"text","text":' % kind
+        self._suffix = b'},"messageId":"%d"}}}' % message_id
+
+    def event(self, seq: int, event: Event) -> None:
+        """Something other than text happened."""
+        if type(event) is MessageInserted and event.prompt_id in self._own_prompts:
+            self._own_prompts.discard(event.prompt_id)
+            return
+        if type(event) is TextRun:  # live text came as deltas
+            return
+        for update in self._projector.updates(event):
+            self._held.append((seq, self._head + dumps(update) + b"}}"))
+
+    def released(self, seq: int) -> None:
+        """Everything up to this seq may be shown now."""
+        held = self._held
+        if not held:
+            return
+        if held[-1][0] <= seq:
+            frames = [frame for _, frame in held]
+            held.clear()
+            self._connection.send_frames(frames)
+            return
+        while held and held[0][0] <= seq:
+            self._connection.send_frame(held.popleft()[1])
+
+    def tell(self, update: Update) -> None:
+        """Send an update that belongs to no event (the list of commands)."""
+        self._connection.send_frame(self._head + dumps(update) + b"}}")
+
+    @property
+    def congested(self) -> bool:
+        """Whether the client does not read as fast as the session writes."""
+        return self._connection.congested
+
+    async def drained(self) -> None:
+        """Return when no longer congested, or gone."""
+        await self._connection.drained()
+
+    async def ask_approval(self, question: ApprovalQuestion) -> str | None:
+        """Ask the user with ``session/request_permission``; errors and unknown outcomes are no answer."""
+        params = dumps({"sessionId": self._session_id, **_permission(question)})
+        try:
+            raw = await self._connection.request_encoded(SESSION_REQUEST_PERMISSION.name, params, self._session_id)
+            outcome = SESSION_REQUEST_PERMISSION.validate_result(raw).outcome
+        except (RpcError, ConnectionClosed, ValueError) as error:
+            logger.info("no answer to a permission request: %s", type(error).__name__)
+            return None
+        return getattr(outcome, "option_id", None)
+
+
+def _permission(question: ApprovalQuestion) -> dict[str, Any]:
+    """The question, self-contained: a client may know nothing else of the call. Spec: tool-calls."""
+    call: dict[str, Any] = {
+        "toolCallId": question.tool_call_id,
+        "kind": question.kind.value,
+        "status": "pending",
+        "title": question.title,
+        "name": question.name,
+    }
+    if question.content:
+        call["content"] = [tool_content_of(item) for item in question.content]
+    if question.locations:
+        call["locations"] = [location_of(location) for location in question.locations]
+    if question.raw_input is not None:
+        call["rawInput"] = raw_of(question.raw_input)
+    return {
+        "toolCall": call,
+        "options": [
+            {"optionId": option.id, "name": option.name, "kind": option.kind} for option in question.options
+        ],
+    }

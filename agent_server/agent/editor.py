@@ -1,0 +1,169 @@
+"""The editor as a workspace: files go through it where it offers that, so that unsaved buffers count.
+
+Everything else stays local, and so does the decision whether a path is inside the session's directories and whether a
+file exists (some clients answer an empty text for a missing one).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+
+from agent_server.errors import CapabilityMissing, ConnectionClosed, RpcError, ToolError
+from agent_server.protocol.v1.methods import (
+    FS_READ_TEXT_FILE,
+    FS_WRITE_TEXT_FILE,
+    TERMINAL_CREATE,
+    TERMINAL_KILL,
+    TERMINAL_OUTPUT,
+    TERMINAL_RELEASE,
+    TERMINAL_WAIT_FOR_EXIT,
+)
+from agent_server.tools.local_workspace import LocalWorkspace
+from agent_server.tools.ports import CommandObserver, ExitStatus, TextFile
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+
+    from agent_server.connection.connection import Connection
+
+T = TypeVar("T")
+
+_NOT_IN_THE_EDITOR = (-32002, -32601, -32602)
+"""Answers that mean: the editor has nothing of its own there, so the disk is right."""
+
+RELEASE_S = 2.0
+OUTPUT_LIMIT_BYTES = 1024 * 1024
+
+
+class EditorWorkspace(LocalWorkspace):
+    """A local workspace whose text files and, if asked for, commands go through the client.
+
+    ``offers`` tells which capabilities the client advertised. `bind` must be called before use.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        cwd: str,
+        roots: Sequence[str] = (),
+        *,
+        reads: bool,
+        writes: bool,
+        terminals: bool,
+        commands_in_editor: bool = False,
+    ) -> None:
+        super().__init__(cwd, roots)
+        self._connection = connection
+        self._session_id = ""
+        self._reads = reads
+        self._writes = writes
+        self._terminals = terminals
+        self._commands_in_editor = commands_in_editor and terminals
+
+    def bind(self, session_id: str) -> None:
+        """The session that the client knows these files by."""
+        self._session_id = session_id
+
+    async def read_text(self, path: str) -> TextFile:
+        """The editor's buffer; the file on disk where the editor does not offer it or cannot read it (Req: TL-03)."""
+        if not self._reads:
+            return await super().read_text(path)
+        on_disk = await super().read_text(path)
+        try:
+            text = await self.read_from_client(self.resolve(path))
+        except RpcError as error:
+            if error.code in _NOT_IN_THE_EDITOR:
+                return on_disk
+            raise ToolError(f"the editor could not read the file: {error.message}") from error
+        except ConnectionClosed as error:
+            raise ToolError("the editor could not read the file: it has gone") from error
+        return TextFile(text, on_disk.encoding, on_disk.bom)
+
+    async def read_from_client(self, path: str) -> str:
+        """The text that the client has at an absolute path.
+
+        Raises:
+            RpcError, ConnectionClosed, CapabilityMissing: it cannot say.
+        """
+        from agent_server.protocol.v1.client_services import ReadTextFileRequest
+
+        params = ReadTextFileRequest(session_id=self._session_id, path=path)
+        return (await self._connection.request(FS_READ_TEXT_FILE, params)).content
+
+    async def write_text(self, path: str, file: TextFile) -> None:
+        """Write through the editor where it offers that, else to disk."""
+        if not self._writes:
+            await super().write_text(path, file)
+            return
+        from agent_server.protocol.v1.client_services import WriteTextFileRequest
+
+        resolved = self.resolve(path)
+        if os.path.isdir(resolved):
+            raise ToolError(f"{path} is a directory")
+        params = WriteTextFileRequest(session_id=self._session_id, path=resolved, content=file.text)
+        await _translated("write the file", self._connection.request(FS_WRITE_TEXT_FILE, params))
+
+    async def run(
+        self, command: str, *, timeout_s: float, observer: CommandObserver, in_editor: bool = False
+    ) -> ExitStatus:
+        """Run a command: locally, or in a terminal of the client's where that is configured or asked for."""
+        if not (in_editor or self._commands_in_editor):
+            return await super().run(command, timeout_s=timeout_s, observer=observer)
+        if not self._terminals:
+            raise ToolError("the client offers no terminals")
+        return await self._run_in_terminal(command, timeout_s, observer)
+
+    async def _run_in_terminal(self, command: str, timeout_s: float, observer: CommandObserver) -> ExitStatus:
+        from agent_server.protocol.v1.client_services import CreateTerminalRequest
+
+        create = CreateTerminalRequest(
+            session_id=self._session_id,
+            command="/bin/sh",  # the protocol promises no shell
+            args=["-c", command],
+            cwd=self.cwd,
+            output_byte_limit=OUTPUT_LIMIT_BYTES,
+        )
+        created = await _translated("open a terminal", self._connection.request(TERMINAL_CREATE, create))
+        terminal_id = created.terminal_id
+        try:
+            observer.started(terminal_id)
+            return await self._wait_in_terminal(terminal_id, timeout_s, observer)
+        finally:
+            with anyio.move_on_after(RELEASE_S, shield=True), contextlib.suppress(RpcError, ConnectionClosed):
+                await self._connection.request(TERMINAL_RELEASE, self._terminal("ReleaseTerminalRequest", terminal_id))
+
+    async def _wait_in_terminal(self, terminal_id: str, timeout_s: float, observer: CommandObserver) -> ExitStatus:
+        exited: Any = None
+        with anyio.move_on_after(timeout_s):
+            wait = self._terminal("WaitForTerminalExitRequest", terminal_id)
+            exited = await _translated("wait for the command", self._connection.request(TERMINAL_WAIT_FOR_EXIT, wait))
+        if exited is None:
+            kill = self._terminal("KillTerminalRequest", terminal_id)
+            await _translated("kill the command", self._connection.request(TERMINAL_KILL, kill))
+        output = self._terminal("TerminalOutputRequest", terminal_id)
+        final = await _translated("read the output", self._connection.request(TERMINAL_OUTPUT, output))
+        observer.output(final.output.encode("utf-8", "replace"))
+        if exited is None:
+            return ExitStatus(None, None, timed_out=True)
+        return ExitStatus(exited.exit_code, exited.signal)
+
+    def _terminal(self, model: str, terminal_id: str) -> Any:
+        from agent_server.protocol.v1 import client_services
+
+        return getattr(client_services, model)(session_id=self._session_id, terminal_id=terminal_id)
+
+
+async def _translated(what: str, request: Awaitable[T]) -> T:
+    """A request to the client whose failure the model should read."""
+    try:
+        return await request
+    except RpcError as error:
+        raise ToolError(f"the editor could not {what}: {error.message}") from error
+    except CapabilityMissing as error:
+        raise ToolError(f"the editor could not {what}: it does not offer {error.capability}") from error
+    except ConnectionClosed as error:
+        raise ToolError(f"the editor could not {what}: it has gone") from error

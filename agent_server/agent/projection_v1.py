@@ -1,0 +1,226 @@
+"""Events as the ``session/update`` payloads of ACP version 1: the only translation, for live streams and replays.
+
+Version 1 knows no appending content, no cancelled calls and no terminals of the agent: content is replaced whole,
+``denied`` and ``cancelled`` are ``failed``, and a command's output is shown as text of which the end is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import orjson
+
+from agent_server.agent.content import MAX_SHOWN_CHARS, block_of, shown
+from agent_server.conversation.content import TextPart
+from agent_server.conversation.events import (
+    Event,
+    MessageInserted,
+    MessagePart,
+    OptionChanged,
+    PlanUpdated,
+    TerminalExited,
+    TerminalOutput,
+    TerminalStarted,
+    TextRun,
+    ToolCallUpserted,
+    UsageReported,
+)
+from agent_server.conversation.tool_calls import FileChange, Location, TerminalRef, ToolContent, ToolStatus
+
+Update = dict[str, Any]
+
+CHUNK_OF_ROLE: Final = {
+    "user": "user_message_chunk",
+    "agent": "agent_message_chunk",
+    "thought": "agent_thought_chunk",
+}
+TERMINAL_TAIL_BYTES: Final = 32 * 1024
+MAX_DIFF_CHARS: Final = 1024 * 1024
+MAX_RAW_BYTES: Final = 1024 * 1024
+
+
+class _Terminal:
+    """The end of a command's output, and the call that shows it."""
+
+    __slots__ = ("call_id", "cut_bytes", "tail")
+
+    def __init__(self, call_id: str) -> None:
+        self.call_id = call_id
+        self.tail = bytearray()
+        self.cut_bytes = 0
+
+    def write(self, data: bytes) -> None:
+        self.tail += data
+        excess = len(self.tail) - TERMINAL_TAIL_BYTES
+        if excess > 0:
+            del self.tail[:excess]
+            self.cut_bytes += excess
+
+    def block(self) -> dict[str, Any]:
+        text = self.tail.decode("utf-8", "replace")
+        mark = f"[{self.cut_bytes} bytes before this not shown]\n" if self.cut_bytes else ""
+        fence = "```" if "```" not in text else "````````"
+        end = "" if text.endswith("\n") or not text else "\n"
+        return {"type": "content", "content": {"type": "text", "text": f"{fence}console\n{mark}{text}{end}{fence}"}}
+
+
+class ProjectorV1:
+    """Makes the updates for one stream of events; remembers what version 1 must be told again.
+
+    ``config_options`` gives the session's options as they stand on the wire.
+    """
+
+    def __init__(self, config_options: Callable[[], list[Any]]) -> None:
+        self._config_options = config_options
+        self._calls: dict[str, tuple[ToolContent, ...]] = {}
+        self._terminals: dict[str, _Terminal] = {}
+        self._handlers: dict[type, Callable[[Any], list[Update]]] = {
+            TextRun: self._text_run,
+            MessageInserted: self._message,
+            MessagePart: self._message_part,
+            ToolCallUpserted: self._tool_call,
+            TerminalStarted: self._terminal_started,
+            TerminalOutput: self._terminal_output,
+            TerminalExited: self._terminal_exited,
+            PlanUpdated: self._plan,
+            UsageReported: self._usage,
+            OptionChanged: self._option,
+        }
+
+    def updates(self, event: Event) -> list[Update]:
+        """What a client is told about an event: often nothing."""
+        handler = self._handlers.get(type(event))
+        return handler(event) if handler is not None else []
+
+    def _text_run(self, event: TextRun) -> list[Update]:
+        return [
+            _chunk(event.role, event.message_id, {"type": "text", "text": event.text[start : start + MAX_SHOWN_CHARS]})
+            for start in range(0, len(event.text), MAX_SHOWN_CHARS)
+        ]
+
+    def _message(self, event: MessageInserted) -> list[Update]:
+        return [_chunk(event.role, event.message_id, block_of(part)) for part in event.parts]
+
+    def _message_part(self, event: MessagePart) -> list[Update]:
+        return [_chunk(event.role, event.message_id, block_of(event.part))]
+
+    def _tool_call(self, event: ToolCallUpserted) -> list[Update]:
+        call_id = event.tool_call_id
+        first = call_id not in self._calls
+        content = event.content if event.content is not None else self._calls.get(call_id, ())
+        self._calls[call_id] = content
+        update: Update = {"sessionUpdate": "tool_call" if first else "tool_call_update", "toolCallId": call_id}
+        if event.title is not None or first:
+            update["title"] = shown(event.title or event.name or "Tool call")
+        if event.name is not None:
+            update["name"] = event.name
+        if event.kind is not None:
+            update["kind"] = event.kind.value
+        if event.status is not None:
+            update["status"] = _status(event.status)
+        if event.content is not None and (shown_content := self._content(content)):
+            update["content"] = shown_content
+        if event.locations is not None:
+            update["locations"] = [location_of(location) for location in event.locations]
+        if event.raw_input is not None:
+            update["rawInput"] = raw_of(event.raw_input)
+        if event.raw_output is not None:
+            update["rawOutput"] = raw_of(event.raw_output)
+        if event.status is not None and event.status.ended:
+            self._forget(call_id)
+        return [update]
+
+    def _forget(self, call_id: str) -> None:
+        """An ended call keeps its id only, so that a long session does not keep every diff twice."""
+        self._calls[call_id] = ()
+        for terminal_id in [key for key, terminal in self._terminals.items() if terminal.call_id == call_id]:
+            del self._terminals[terminal_id]
+
+    def _terminal_started(self, event: TerminalStarted) -> list[Update]:
+        self._terminals[event.terminal_id] = _Terminal(event.tool_call_id)
+        return []
+
+    def _terminal_output(self, event: TerminalOutput) -> list[Update]:
+        terminal = self._terminals.get(event.terminal_id)
+        if terminal is None:
+            return []
+        terminal.write(event.data)
+        return self._shown_again(terminal)
+
+    def _terminal_exited(self, event: TerminalExited) -> list[Update]:
+        return []
+
+    def _shown_again(self, terminal: _Terminal) -> list[Update]:
+        content = self._content(self._calls.get(terminal.call_id, ()))
+        return [{"sessionUpdate": "tool_call_update", "toolCallId": terminal.call_id, "content": content}]
+
+    def _content(self, content: tuple[ToolContent, ...]) -> list[dict[str, Any]]:
+        return [block for item in content for block in self._shown_item(item)]
+
+    def _shown_item(self, item: ToolContent) -> list[dict[str, Any]]:
+        if isinstance(item, TerminalRef) and item.owner == "agent":
+            terminal = self._terminals.get(item.terminal_id)
+            return [terminal.block()] if terminal is not None and terminal.tail else []
+        return [tool_content_of(item)]
+
+    def _plan(self, event: PlanUpdated) -> list[Update]:
+        entries = [
+            {"content": entry.content, "priority": entry.priority, "status": entry.status} for entry in event.entries
+        ]
+        return [{"sessionUpdate": "plan", "entries": entries}]
+
+    def _usage(self, event: UsageReported) -> list[Update]:
+        if event.window_tokens is None:  # the field may not be null, and a guess would be a lie
+            return []
+        used = event.input_tokens + event.output_tokens
+        update: Update = {"sessionUpdate": "usage_update", "used": used, "size": event.window_tokens}
+        if event.cost_usd is not None:
+            update["cost"] = {"amount": event.cost_usd, "currency": "USD"}
+        return [update]
+
+    def _option(self, event: OptionChanged) -> list[Update]:
+        changed: Update = {"sessionUpdate": "config_option_update", "configOptions": self._config_options()}
+        if event.option_id != "mode":
+            return [changed]
+        return [{"sessionUpdate": "current_mode_update", "currentModeId": event.value}, changed]
+
+
+def _chunk(role: str, message_id: int, block: dict[str, Any]) -> Update:
+    return {"sessionUpdate": CHUNK_OF_ROLE[role], "content": block, "messageId": str(message_id)}
+
+
+def _status(status: ToolStatus) -> str:
+    return "failed" if status in (ToolStatus.DENIED, ToolStatus.CANCELLED) else status.value
+
+
+def location_of(location: Location) -> dict[str, Any]:
+    """A location on the wire; an unknown line is left out."""
+    return {"path": location.path} if location.line is None else {"path": location.path, "line": location.line}
+
+
+def tool_content_of(item: ToolContent) -> dict[str, Any]:
+    """One item of a tool call's content on the wire."""
+    if isinstance(item, FileChange):
+        return _diff(item)
+    if isinstance(item, TerminalRef):
+        return {"type": "terminal", "terminalId": item.terminal_id}
+    return {"type": "content", "content": block_of(item)}
+
+
+def _diff(change: FileChange) -> dict[str, Any]:
+    if change.operation == "move":
+        return {"type": "content", "content": block_of(TextPart(f"{change.old_path} → {change.path}"))}
+    if len(change.old_text or "") + len(change.new_text or "") > MAX_DIFF_CHARS:
+        text = f"The change of {change.path} is too large to be shown."
+        return {"type": "content", "content": block_of(TextPart(text))}
+    diff: dict[str, Any] = {"type": "diff", "path": change.path, "newText": change.new_text or ""}
+    if change.old_text is not None:
+        diff["oldText"] = change.old_text
+    return diff
+
+
+def raw_of(value: Any) -> Any:
+    """A raw input or output, or a note in its place when it would not fit into an update."""
+    size = len(orjson.dumps(value, default=str))
+    return value if size <= MAX_RAW_BYTES else {"notShown": f"{size} bytes"}

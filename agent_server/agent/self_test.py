@@ -1,0 +1,108 @@
+"""The tool behind ``/test perm``, ``/test fs`` and ``/test terminal``: it exercises the client, and nothing else.
+
+Registered by the composition root for the offline provider, so that people who work on an editor can drive its side of
+the protocol at full speed.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from agent_server.agent.editor import EditorWorkspace
+from agent_server.conversation.tool_calls import TerminalRef, ToolContent, ToolKind, ToolSpec
+from agent_server.errors import CapabilityMissing, ConnectionClosed, RpcError, ToolError
+from agent_server.tools.ports import ExitStatus, ToolContext
+from agent_server.tools.tool import PreparedCall, ToolResult
+
+MAX_COUNT = 1_000_000
+COMMAND_S = 60.0
+
+
+class SelfTest:
+    """Implements the Tool port."""
+
+    spec = ToolSpec(
+        name="self_test",
+        description="Exercises the client: permission requests, file reads, a terminal. For testing editors.",
+        parameters={
+            "type": "object",
+            "properties": {
+                "action": {"enum": ["perm", "fs", "terminal"]},
+                "count": {"type": "integer", "minimum": 0, "maximum": MAX_COUNT},
+                "command": {"type": "string"},
+            },
+            "required": ["action"],
+        },
+        kind=ToolKind.OTHER,
+    )
+
+    async def prepare(self, arguments: dict[str, Any], context: ToolContext) -> PreparedCall:
+        """Check the arguments.
+
+        Raises:
+            ToolError: they are wrong.
+        """
+        action, count, command = arguments.get("action"), arguments.get("count", 1), arguments.get("command", "true")
+        if type(count) is not int or not 0 <= count <= MAX_COUNT:
+            raise ToolError(f"count must be an integer from 0 to {MAX_COUNT}")
+        if action == "perm":
+            return PreparedCall(f"Ask {count} times", lambda: _permissions(context, count))
+        if action == "fs":
+            return PreparedCall(f"Read {count} times", lambda: _reads(context, count))
+        if action == "terminal" and type(command) is str:
+            return PreparedCall("Run a command in the client", lambda: _terminal(context, command))
+        raise ToolError("action must be perm, fs or terminal")
+
+
+async def _permissions(context: ToolContext, count: int) -> ToolResult:
+    granted = 0
+    for number in range(count):
+        granted += await context.ask_permission("Self test", subject=f"self_test {number}")
+    return ToolResult.text(f"{granted} of {count} were granted")
+
+
+async def _reads(context: ToolContext, count: int) -> ToolResult:
+    workspace = _editor(context)
+    path = os.path.join(workspace.cwd, "a.txt")
+    length = 0
+    try:
+        for _ in range(count):
+            length = len(await workspace.read_from_client(path))
+    except (RpcError, ConnectionClosed, CapabilityMissing) as error:
+        raise ToolError(f"the client could not read: {error}") from error
+    return ToolResult.text(f"{count} reads; the last gave {length} characters")
+
+
+async def _terminal(context: ToolContext, command: str) -> ToolResult:
+    watcher = _Watcher(context)
+    status = await _editor(context).run(command, timeout_s=COMMAND_S, observer=watcher, in_editor=True)
+    text = f"{watcher.output_bytes} bytes of output; {_ending(status)}"
+    return ToolResult(ToolResult.text(text).parts, content=watcher.content)
+
+
+class _Watcher:
+    def __init__(self, context: ToolContext) -> None:
+        self._context = context
+        self.content: tuple[ToolContent, ...] = ()
+        self.output_bytes = 0
+
+    def started(self, client_terminal_id: str | None) -> None:
+        if client_terminal_id is not None:
+            self.content = (TerminalRef(client_terminal_id, "client"),)
+            self._context.report(content=self.content)
+
+    def output(self, data: bytes) -> None:
+        self.output_bytes += len(data)
+
+
+def _ending(status: ExitStatus) -> str:
+    if status.timed_out:
+        return "timed out"
+    return f"killed by {status.signal}" if status.signal else f"exit code {status.exit_code}"
+
+
+def _editor(context: ToolContext) -> EditorWorkspace:
+    if not isinstance(context.workspace, EditorWorkspace):
+        raise ToolError("this session has no client to test")
+    return context.workspace

@@ -1,0 +1,73 @@
+"""What all connections of a process share: the sessions, the model, the tools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from agent_server.agent.editor import EditorWorkspace
+from agent_server.protocol.capabilities import offers
+from agent_server.providers.provider import Provider
+from agent_server.sessions.session import Limits, Session, SessionSpec, ToolSet
+from agent_server.sessions.supervisor import SessionSupervisor
+
+if TYPE_CHECKING:
+    from agent_server.connection.connection import Connection
+
+
+class AgentService:
+    """The composition of one agent process.
+
+    Args:
+        tools: the tools of every session.
+        model: what new sessions start with; None: the provider's first.
+        choices_for: what a project at this directory may choose for its sessions: a model and limits.
+    """
+
+    def __init__(
+        self,
+        supervisor: SessionSupervisor,
+        provider: Provider,
+        tools: ToolSet,
+        *,
+        choices_for: Callable[[str], tuple[str | None, Limits]],
+        commands_in_editor: bool = False,
+    ) -> None:
+        self.supervisor = supervisor
+        self._provider = provider
+        self._tools = tools
+        self._choices_for = choices_for
+        self._commands_in_editor = commands_in_editor
+
+    def create_session(
+        self,
+        connection: Connection,
+        cwd: str,
+        roots: Sequence[str],
+        capabilities: dict[str, Any],
+        extras: dict[str, Any],
+    ) -> Session:
+        """A session that works for the client of this connection, in these directories."""
+        workspace = EditorWorkspace(
+            connection,
+            cwd,
+            roots,
+            reads=offers(capabilities, "fs.readTextFile"),
+            writes=offers(capabilities, "fs.writeTextFile"),
+            terminals=offers(capabilities, "terminal"),
+            commands_in_editor=self._commands_in_editor,
+        )
+        model, limits = self._choices_for(cwd)
+        session = self.supervisor.create(
+            SessionSpec(
+                workspace=workspace,
+                provider=self._provider,
+                tools=self._tools,
+                model=model,
+                limits=limits,
+                metadata=extras.get("metadata"),
+                llm_config=extras.get("llmConfig"),
+            )
+        )
+        workspace.bind(session.id)
+        return session

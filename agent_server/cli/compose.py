@@ -1,0 +1,112 @@
+"""Putting an agent process together from its settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from agent_server.config.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from agent_server.agent.service import AgentService
+    from agent_server.conversation.tool_calls import ToolSpec
+    from agent_server.providers.provider import Provider
+    from agent_server.sessions.session import Limits
+    from agent_server.sessions.supervisor import SessionSupervisor
+    from agent_server.tools.tool import Tool
+    from agent_server.tools.toolbox import Toolbox
+
+SCENARIO_PREFIX = "scenario:"
+
+
+def make_provider(model: str | None) -> Provider:
+    """The provider that the model's name asks for; the embedded one when there is no name.
+
+    Raises:
+        SettingsError: nothing of that name is known, or the scenario cannot be loaded.
+    """
+    if model is None or model == "offline":
+        from agent_server.providers.offline import OfflineProvider
+
+        return OfflineProvider()
+    if model.startswith(SCENARIO_PREFIX):
+        from agent_server.providers.scenario.loading import InvalidScenario
+        from agent_server.providers.scenario.provider import load_scenario
+
+        try:
+            return load_scenario(model.removeprefix(SCENARIO_PREFIX))
+        except InvalidScenario as error:
+            raise SettingsError(str(error)) from error
+    raise SettingsError("--model: expected offline or scenario:FILE.json; no other models are known yet")
+
+
+def make_service(settings: Settings, supervisor: SessionSupervisor, provider: Provider) -> AgentService:
+    """The service of one process."""
+    from agent_server.agent.service import AgentService
+
+    return AgentService(
+        supervisor,
+        provider,
+        LazyTools(lambda: _toolbox(settings)),
+        choices_for=lambda cwd: project_choices(settings, cwd),
+        commands_in_editor=settings.commands_in_editor,
+    )
+
+
+def project_choices(settings: Settings, cwd: str) -> tuple[str | None, Limits]:
+    """The model and the limits of a session in this directory, its project file heeded."""
+    from agent_server.config.files import PROJECT_FILE
+    from agent_server.sessions.session import Limits
+
+    model = None
+    if os.path.exists(os.path.join(cwd, PROJECT_FILE)):
+        from agent_server.config.settings import resolve
+
+        project = resolve(project_dir=cwd, environment={}).settings
+        model = project.model
+        limit = min(settings.max_turn_requests, project.max_turn_requests)
+        return model, Limits(limit, settings.approval_timeout_s)
+    return model, Limits(settings.max_turn_requests, settings.approval_timeout_s)
+
+
+class LazyTools:
+    """The tools of every session, imported when a model or a call first looks at them; implements ToolSet."""
+
+    def __init__(self, load: Callable[[], Toolbox]) -> None:
+        self._load = load
+        self._toolbox: Toolbox | None = None
+        self.specs: Sequence[ToolSpec] = _LazySpecs(self)
+        """How models see them."""
+
+    def loaded(self) -> Toolbox:
+        """The tools themselves."""
+        if self._toolbox is None:
+            self._toolbox = self._load()
+            self.specs = self._toolbox.specs
+        return self._toolbox
+
+    def get(self, name: str) -> Tool | None:
+        """The tool of that name, or None."""
+        return self.loaded().get(name)
+
+
+class _LazySpecs(Sequence["ToolSpec"]):
+    def __init__(self, tools: LazyTools) -> None:
+        self._tools = tools
+
+    def __len__(self) -> int:
+        return len(self._tools.loaded().specs)
+
+    def __getitem__(self, index: int) -> ToolSpec:  # type: ignore[override]
+        return self._tools.loaded().specs[index]
+
+    def __iter__(self) -> Iterator[ToolSpec]:
+        return iter(self._tools.loaded().specs)
+
+
+def _toolbox(settings: Settings) -> Toolbox:
+    from agent_server.agent.self_test import SelfTest
+    from agent_server.tools.toolbox import Toolbox, default_toolbox
+
+    return Toolbox([*default_toolbox(), SelfTest()])

@@ -1,0 +1,103 @@
+"""Arguments in, a command run, an exit code out."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from agent_server import __version__
+from agent_server.config.settings import Resolved, SettingsError, resolve
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+USAGE_ERROR = 2
+
+_SETTING_FLAGS = (
+    ("model", "ID", "the model to begin with: offline, or scenario:FILE.json"),
+    ("log-file", "FILE", "write a log there, one JSON object a line"),
+    ("log-level", "LEVEL", "debug, info (the default), warning or error"),
+    ("trace-file", "FILE", "record every frame there, redacted"),
+    ("drain-s", "SECONDS", "how long prompts may run on after the end of the input (1)"),
+    ("max-frame-bytes", "BYTES", "the longest message that is accepted (67108864)"),
+    ("max-turn-requests", "N", "how many model requests one turn may make (100)"),
+    ("approval-timeout-s", "SECONDS", "how long a permission question may stand (300)"),
+    ("command-timeout-s", "SECONDS", "how long a command may run unless it says otherwise (120)"),
+)
+
+
+def run_serve(arguments: Sequence[str], wire: tuple[int, int]) -> int:
+    """Serve ACP on two descriptors until the client has gone; the exit code."""
+    from agent_server.cli.serve import serve_stdio
+
+    try:
+        resolved = _settings(arguments)
+    except SettingsError as error:
+        return _fail(str(error))
+    except SystemExit as exit_:  # argparse: a wrong flag
+        return int(exit_.code or 0)
+    return serve_stdio(resolved.settings, wire, warnings=resolved.warnings, log_stderr="--log-stderr" in arguments)
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run any command other than serving; the exit code."""
+    parser = _parser()
+    if arguments and arguments[0] == "exec":
+        return _run_exec(arguments[1:])
+    try:
+        parser.parse_args(list(arguments))
+    except SystemExit as exit_:
+        return int(exit_.code or 0)
+    return 0
+
+
+def _run_exec(arguments: Sequence[str]) -> int:
+    import argparse
+    import asyncio
+
+    from agent_server.cli import exec_command
+
+    parser = argparse.ArgumentParser(prog="agent-server exec", description="Run one prompt.")
+    exec_command.add_arguments(parser)
+    try:
+        options = parser.parse_args(list(arguments))
+    except SystemExit as exit_:
+        return int(exit_.code or 0)
+    try:
+        return asyncio.run(exec_command.run_exec(options))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _settings(arguments: Sequence[str]) -> Resolved:
+    if not arguments:  # the common case needs no parser
+        return resolve()
+    options = vars(_parser().parse_args(list(arguments)))
+    flags: dict[str, Any] = {name.replace("-", "_"): options[name.replace("-", "_")] for name, _, _ in _SETTING_FLAGS}
+    flags["commands_in_editor"] = options["commands_in_editor"] or None
+    return resolve(flags)
+
+
+def _parser() -> argparse.ArgumentParser:
+    import argparse
+
+    parser = argparse.ArgumentParser(
+        prog="agent-server",
+        description="Serve the Agent Client Protocol on stdin and stdout; or run a command.",
+        epilog="Commands: exec PROMPT (run one prompt; see exec --help). Settings may also come from AGENT_SERVER_* "
+        "variables, agent-server.toml in the project, or the user's configuration file.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("-V", "--version", action="version", version=f"agent-server {__version__}")
+    for name, metavar, text in _SETTING_FLAGS:
+        parser.add_argument(f"--{name}", metavar=metavar, help=text)
+    parser.add_argument("--trace", dest="trace_file", metavar="FILE", help="the same as --trace-file")
+    parser.add_argument("--commands-in-editor", action="store_true", help="run commands in the editor's terminals")
+    parser.add_argument("--log-stderr", action="store_true", help="log to stderr too, which is silent otherwise")
+    return parser
+
+
+def _fail(text: str) -> int:
+    print(f"agent-server: {text}", file=sys.stderr)
+    return USAGE_ERROR

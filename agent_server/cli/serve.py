@@ -1,0 +1,93 @@
+"""Serving one client over two descriptors, until it has gone or a signal comes."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from agent_server.agent.connection_handlers import AgentConnection
+from agent_server.cli.compose import make_provider, make_service
+from agent_server.config.settings import Settings, SettingsError
+from agent_server.transport.fds import FdTransport
+
+if TYPE_CHECKING:
+    from agent_server.agent.service import AgentService
+    from agent_server.sessions.supervisor import SessionSupervisor
+    from agent_server.transport.port import Transport
+
+STOP_SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP")
+
+
+def serve_stdio(
+    settings: Settings, wire: tuple[int, int], *, warnings: Sequence[str] = (), log_stderr: bool = False
+) -> int:
+    """Serve until the client has gone; the exit code. Everything is flushed on return."""
+    logging.lastResort = None  # stderr is silent unless it was asked for: some clients never read it
+    if settings.log_file is not None or log_stderr:
+        from agent_server.cli.logs import start_logging
+
+        start_logging(settings.log_file, settings.log_level, log_stderr=log_stderr, warnings=warnings)
+    try:
+        asyncio.run(_serve(settings, wire))
+    except SettingsError as error:
+        import sys
+
+        print(f"agent-server: {error}", file=sys.stderr)
+        return 2
+    finally:
+        if settings.log_file is not None or log_stderr:
+            logging.shutdown()
+    return 0
+
+
+async def _serve(settings: Settings, wire: tuple[int, int]) -> None:
+    provider = make_provider(settings.model)
+    transport: Transport = FdTransport(*wire, limit_bytes=settings.max_frame_bytes)
+    if settings.trace_file is not None:
+        from agent_server.cli.trace import traced
+
+        transport = traced(transport, settings.trace_file)
+    loaded: asyncio.Future[SessionSupervisor] = asyncio.get_running_loop().create_future()
+
+    def load_service() -> AgentService:
+        from agent_server.sessions.supervisor import SessionSupervisor
+        from agent_server.store.memory import MemoryStore
+
+        supervisor = SessionSupervisor(MemoryStore())
+        loaded.set_result(supervisor)
+        _settle_garbage_collector()
+        return make_service(settings, supervisor, provider)
+
+    agent = AgentConnection(transport, load_service)
+    _end_on_signals(agent)
+    serving = asyncio.create_task(agent.run(drain_s=settings.drain_s))
+    await asyncio.wait((serving, loaded), return_when=asyncio.FIRST_COMPLETED)
+    if loaded.done():
+        async with loaded.result():
+            await serving
+    else:
+        await serving
+
+
+def _end_on_signals(agent: AgentConnection) -> None:
+    """The first signal ends the input; the work in progress gets the same grace as at the end of the input."""
+    loop = asyncio.get_running_loop()
+    for name in STOP_SIGNALS:
+        number = getattr(signal, name, None)
+        if number is None:
+            continue
+        try:
+            loop.add_signal_handler(number, agent.connection.end)
+        except (NotImplementedError, RuntimeError):  # no signal handlers on this platform or in this thread
+            return
+
+
+def _settle_garbage_collector() -> None:
+    """What start-up made lives as long as the process: a full collection need not look at it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)

@@ -1,0 +1,62 @@
+"""Recording every frame, with what may be secret taken out: one JSON object a line, mode 0600."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import Any, Final
+
+import orjson
+
+from agent_server.transport.port import Transport
+from agent_server.transport.tap import Direction, TapTransport
+
+REDACTED: Final = "[redacted]"
+MAX_TEXT_CHARS: Final = 16 * 1024
+
+_SECRET_NAME: Final = re.compile(
+    r"token|api[_-]?key|password|passwd|secret|credential|authorization|cookie|private[_-]?key", re.IGNORECASE
+)
+
+
+def traced(transport: Transport, path: str) -> Transport:
+    """The transport, with every frame recorded in the file."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.fchmod(descriptor, 0o600)
+
+    def record(direction: Direction, frame: bytes) -> None:
+        os.write(descriptor, trace_line(time.time(), direction, frame))
+
+    return TapTransport(transport, record)
+
+
+def trace_line(seconds: float, direction: Direction, frame: bytes) -> bytes:
+    """One line of a trace: time, direction, size and the redacted frame (or only its size, if it is no JSON)."""
+    entry: dict[str, Any] = {"time": round(seconds, 6), "direction": direction, "bytes": len(frame)}
+    try:
+        entry["frame"] = redacted(orjson.loads(frame))
+    except ValueError:
+        entry["unreadable"] = True
+    return orjson.dumps(entry, default=str) + b"\n"
+
+
+def redacted(value: Any) -> Any:
+    """The value with secrets replaced: by the name of their field, and all of ``env`` and ``headers``."""
+    if isinstance(value, dict):
+        return {key: _redacted_field(key, inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [redacted(inner) for inner in value]
+    if isinstance(value, str) and len(value) > MAX_TEXT_CHARS:
+        return f"{value[:MAX_TEXT_CHARS]}[{len(value) - MAX_TEXT_CHARS} more characters]"
+    return value
+
+
+def _redacted_field(key: str, value: Any) -> Any:
+    if key in ("env", "headers") and isinstance(value, list):
+        return [{**inner, "value": REDACTED} if isinstance(inner, dict) else REDACTED for inner in value]
+    if key in ("env", "headers") and isinstance(value, dict):
+        return dict.fromkeys(value, REDACTED)
+    if isinstance(value, str | int) and _SECRET_NAME.search(key):
+        return REDACTED
+    return redacted(value)

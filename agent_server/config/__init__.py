@@ -1,0 +1,1 @@
+"""Settings: what the user, the environment and a project may choose."""

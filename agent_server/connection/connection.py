@@ -1,0 +1,491 @@
+"""The I/O half of a conversation: frames in, handlers run, answers and requests out. One class for both sides.
+
+The reader (`receive_frames`) never awaits a handler. A handler's task belongs to the connection and ends with it;
+what a session does belongs to the session. Nothing but this class sends frames on its transport.
+
+Invariants:
+    * every request received is answered exactly once, whatever its handler does (P1, P5);
+    * per session, notifications are handled in wire order and an answer never overtakes an earlier update (P3);
+    * a method that the far end did not advertise is never called (P10);
+    * no frame that we send is longer than 8 MiB (P6).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from agent_server.connection.handlers import Deferred
+from agent_server.connection.lanes import MAX_WAITING, Lanes
+from agent_server.connection.outcome import error_of
+from agent_server.connection.router import METHOD_NOT_FOUND, Route, Router
+from agent_server.errors import CapabilityMissing, ConnectionClosed, RpcError
+from agent_server.jsonrpc import Failure, Notification, Peer, Request, RequestId, Success, Violation
+from agent_server.protocol.method import NotificationMethod, RequestMethod
+from agent_server.transport.port import Transport
+
+if TYPE_CHECKING:
+    from agent_server.protocol.model import Model
+
+P = TypeVar("P", bound="Model")
+R = TypeVar("R", bound="Model")
+
+logger = logging.getLogger(__name__)
+
+MAX_SENT_FRAME_BYTES: Final = 8 * 1024 * 1024
+MAX_UNSENT_BYTES: Final = 1024 * 1024
+"""Unsent bytes at which the reader stops taking new work."""
+
+INVALID_REQUEST: Final = -32600
+REQUEST_CANCELLED: Final = -32800
+
+
+class Connection:
+    """One ACP connection, on either side.
+
+    Args:
+        transport: the frames.
+        router: which method is answered by what. Replaceable (see `open`).
+        root: the object that answers connection-scoped methods.
+        find_session: the object that answers session-scoped methods for a session id, or raises SessionNotFound.
+        opened: False where requests other than ``first_method`` are to be refused until `open` was called.
+        first_method: the one method that is answered before.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        router: Router,
+        root: object,
+        find_session: Callable[[str], object],
+        *,
+        opened: bool = True,
+        first_method: str = "initialize",
+    ) -> None:
+        self._transport = transport
+        self._router = router
+        self._root = root
+        self._find_session = find_session
+        self._opened = opened
+        self._first_method = first_method
+        self._peer = Peer()
+        self._lanes = Lanes()
+        self._waiting: dict[int, tuple[asyncio.Future[Any], str | None]] = {}
+        self._working: dict[RequestId, asyncio.Task[None] | Deferred[Any] | None] = {}
+        self._withdrawn: set[RequestId] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ended = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._paused = False
+        self._offered: Callable[[str], bool] = lambda _capability: True
+        self._loop = asyncio.get_running_loop()
+
+    # Life
+
+    def open(self, router: Router | None = None, offered: Callable[[str], bool] | None = None) -> None:
+        """The two sides agreed: answer everything from now on.
+
+        ``offered`` says whether the far end advertised a capability (a dotted path).
+        """
+        self._opened = True
+        self._router = router or self._router
+        self._offered = offered or self._offered
+
+    @property
+    def closed(self) -> bool:
+        """Whether the far end will say nothing more."""
+        return self._ended.is_set()
+
+    @property
+    def congested(self) -> bool:
+        """Whether the far end is not reading as fast as we write."""
+        return self._transport.congested
+
+    async def drained(self) -> None:
+        """Return when no longer congested, or closed."""
+        await self._transport.drained()
+
+    def end(self) -> None:
+        """Behave as if the far end had closed its side."""
+        self.receive_eof()
+
+    async def run(self, *, drain_s: float = 1.0, cancel_s: float = 0.5) -> None:
+        """Serve until the far end closes its side; then let requests finish, cancel the rest, flush and close.
+
+        ``drain_s``: how long requests in flight may run on. ``cancel_s``: how long they then have to answer.
+        """
+        self._transport.start(self)
+        try:
+            await self._ended.wait()
+            await self._wait_idle(drain_s)
+            for request_id in list(self._working):
+                self._withdraw(request_id)
+            await self._wait_idle(cancel_s)
+        finally:
+            await self._finish()
+
+    async def _wait_idle(self, seconds: float) -> None:
+        if self._working:
+            self._idle.clear()
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._idle.wait()
+            except TimeoutError:
+                pass
+
+    async def _finish(self) -> None:
+        self._ended.set()
+        for task in list(self._tasks):
+            task.cancel()
+        for request_id in list(self._working):
+            self._refuse(request_id, RpcError(REQUEST_CANCELLED, "Request cancelled", {"details": "shutting down"}))
+        try:
+            async with asyncio.timeout(0.2):
+                await self._transport.flush()
+        except TimeoutError:
+            pass
+        finally:
+            self._fail_waiting()
+            self._transport.close()
+
+    # Receiving
+
+    def receive_frames(self, frames: list[bytes | bytearray]) -> None:
+        """Take the frames of one read. Never awaits anything."""
+        receive = self._peer.receive
+        if len(frames) == 1:  # a long message is released before its handler runs
+            message = receive(frames.pop())
+            self._take(message)
+        else:
+            for frame in frames:
+                self._take(receive(frame))
+        if self._lanes.count > MAX_WAITING or self._transport.unsent_bytes > MAX_UNSENT_BYTES:
+            self._pause()
+
+    def receive_oversized(self, head: bytes, limit_bytes: int) -> None:
+        """A frame was too long and has been skipped."""
+        self._take(self._peer.refuse_oversized(head, limit_bytes))
+
+    def receive_eof(self) -> None:
+        """The far end will say nothing more: our requests will never be answered."""
+        if not self._ended.is_set():
+            self._ended.set()
+            self._fail_waiting()
+
+    def _take(self, message: Request | Notification | Success | Failure | Violation) -> None:
+        kind = type(message)
+        if kind is Request:
+            self._take_request(message)  # type: ignore[arg-type]
+        elif kind is Notification:
+            self._take_notification(message)  # type: ignore[arg-type]
+        elif kind is Violation:
+            reply = message.reply  # type: ignore[union-attr]
+            logger.info("refused a frame: %s", message.reason)  # type: ignore[union-attr]
+            if reply is not None:
+                self._transport.send(reply)
+        else:
+            self._take_response(message)  # type: ignore[arg-type]
+
+    def _take_response(self, message: Success | Failure) -> None:
+        entry = self._waiting.get(message.id)  # type: ignore[arg-type]
+        if entry is None:
+            return
+        future, session_id = entry
+        if session_id is not None and self._lanes.holds(session_id):
+            self._lanes.append(session_id, lambda: _settle(future, message))
+        else:
+            _settle(future, message)
+
+    def _take_notification(self, message: Notification) -> None:
+        if not self._opened:
+            return
+        if message.method == "$/cancel_request":
+            self._cancel_requested(message.params)
+            return
+        route = self._router.route(message.method)
+        if route is None or route.is_request:
+            return
+        try:
+            params = route.validate(message.params)
+        except RpcError as error:
+            logger.info("ignored %s: %s", message.method, error)
+            return
+        session_id = params.session_id if route.lane else None
+        if session_id is not None and self._lanes.holds(session_id):
+            self._lanes.append(session_id, lambda: self._hear(route, params, session_id))
+        else:
+            self._hear(route, params, session_id)
+
+    def _hear(self, route: Route, params: Any, session_id: str | None) -> None:
+        try:
+            target = self._find_session(params.session_id) if route.session_scoped else self._root
+            outcome = route.handler(target, params)
+        except BaseException as error:  # noqa: BLE001 - P5: nothing that a handler raises may reach the reader
+            logger.info("handler of %s failed: %r", route.method.name, error)
+            return
+        if outcome is not None:
+            if session_id is not None:
+                self._lanes.hold(session_id)
+            self._spawn(self._finish_hearing(outcome, route, session_id))
+
+    async def _finish_hearing(self, outcome: Coroutine[Any, Any, None], route: Route, session_id: str | None) -> None:
+        try:
+            await outcome
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and _being_cancelled():
+                raise
+            logger.info("handler of %s failed: %r", route.method.name, error)
+        finally:
+            if session_id is not None:
+                self._release(session_id)
+
+    def _take_request(self, message: Request) -> None:
+        request_id = message.id
+        if not self._opened and message.method != self._first_method:
+            details = f"{message.method} came before {self._first_method}"
+            self._settle(request_id, RpcError(INVALID_REQUEST, "Invalid request", {"details": details}))
+            return
+        route = self._router.route(message.method)
+        if route is None or not route.is_request:
+            details = f"there is no method {message.method[:100]!r} here"
+            self._settle(request_id, RpcError(METHOD_NOT_FOUND, "Method not found", {"details": details}))
+            return
+        try:
+            params = route.validate(message.params)
+        except RpcError as error:
+            self._settle(request_id, error)
+            return
+        self._working[request_id] = None
+        session_id = params.session_id if route.lane else None
+        if session_id is not None and self._lanes.holds(session_id):
+            self._lanes.append(session_id, lambda: self._begin(request_id, route, params, session_id))
+        else:
+            self._begin(request_id, route, params, session_id)
+
+    def _begin(self, request_id: RequestId, route: Route, params: Any, session_id: str | None) -> None:
+        if request_id in self._withdrawn:
+            self._refuse(request_id, _withdrawn())
+            return
+        try:
+            target = self._find_session(params.session_id) if route.session_scoped else self._root
+            outcome = route.handler(target, params)
+        except BaseException as error:  # noqa: BLE001 - P5
+            self._refuse(request_id, error)
+            return
+        if type(outcome) is Deferred:
+            self._working[request_id] = outcome
+            outcome.then(lambda result, error: self._deferred_settled(request_id, outcome, result, error))
+        elif type(outcome) is CoroutineType:
+            if session_id is not None:
+                # A notification behind this request must not be handled before the handler had its first step.
+                self._lanes.hold(session_id)
+                self._working[request_id] = self._spawn(self._answer(request_id, outcome))
+                self._loop.call_soon(self._release, session_id)
+            else:
+                self._working[request_id] = self._spawn(self._answer(request_id, outcome))
+        else:
+            self._respond(request_id, outcome)
+
+    async def _answer(self, request_id: RequestId, outcome: Coroutine[Any, Any, Any]) -> None:
+        """The boundary of an asynchronous handler: whatever it does becomes one answer."""
+        try:
+            result = await outcome
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and request_id in self._withdrawn:
+                error = _withdrawn()
+            self._refuse(request_id, error)
+            if isinstance(error, asyncio.CancelledError) and _being_cancelled():
+                raise
+            return
+        if type(result) is Deferred:
+            result.then(lambda value, error: self._deferred_settled(request_id, result, value, error))
+        else:
+            self._respond(request_id, result)
+
+    def _deferred_settled(
+        self, request_id: RequestId, deferred: Deferred[Any], result: Any, error: BaseException | None
+    ) -> None:
+        if error is not None:
+            self._refuse(request_id, error)
+            return
+        self._respond(request_id, result)
+        if deferred.after is not None:
+            deferred.after()
+
+    # Answering
+
+    def _respond(self, request_id: RequestId, result: Model) -> None:
+        try:
+            encoded = result.to_json()
+        except Exception as error:  # noqa: BLE001 - a result that cannot be encoded is the handler's failure
+            self._refuse(request_id, error)
+            return
+        if len(encoded) > MAX_SENT_FRAME_BYTES - 1024:
+            self._refuse(request_id, RpcError(-32603, "Internal error", {"details": "the result is above 8 MiB"}))
+            return
+        if self._done(request_id):
+            self._transport.send(self._peer.result(request_id, encoded))
+
+    def _refuse(self, request_id: RequestId, error: BaseException) -> None:
+        if self._done(request_id):
+            self._settle(request_id, error)
+
+    def _settle(self, request_id: RequestId, error: BaseException) -> None:
+        code, message, data = error_of(error)
+        self._transport.send(self._peer.error(request_id, code, message, data))
+
+    def _done(self, request_id: RequestId) -> bool:
+        """Whether this is the request's first outcome."""
+        if request_id not in self._working:
+            return False
+        del self._working[request_id]
+        self._withdrawn.discard(request_id)
+        if not self._working:
+            self._idle.set()
+        return True
+
+    def _cancel_requested(self, params: Any) -> None:
+        request_id = params.get("requestId") if type(params) is dict else None
+        if type(request_id) in (int, str) or (request_id is None and type(params) is dict and "requestId" in params):
+            self._withdraw(request_id)
+
+    def _withdraw(self, request_id: RequestId) -> None:
+        """The asker no longer wants the answer, or we are about to stop."""
+        if request_id not in self._working:
+            return
+        work = self._working[request_id]
+        if isinstance(work, Deferred):
+            if work.on_cancel is not None:
+                work.on_cancel()
+            return
+        self._withdrawn.add(request_id)
+        if work is not None:
+            work.cancel()
+
+    # Sending
+
+    async def request(self, method: RequestMethod[P, R], params: P) -> R:
+        """Ask the far end. Cancelling the wait withdraws the request with ``$/cancel_request``.
+
+        Raises:
+            CapabilityMissing: the far end never offered it.
+            RpcError: it answered with an error, or with a malformed result.
+            ConnectionClosed: it went away before it answered.
+        """
+        if method.capability is not None and not self._offered(method.capability):
+            raise CapabilityMissing(method.name, method.capability)
+        raw = await self.request_encoded(method.name, params.to_json(), getattr(params, "session_id", None))
+        try:
+            return method.validate_result(raw)
+        except ValueError as error:
+            from agent_server.protocol.errors import describe_validation_error
+
+            details = f"malformed result of {method.name}: {describe_validation_error(error)}"  # type: ignore[arg-type]
+            raise RpcError(-32603, "Internal error", {"details": details}) from None
+
+    async def request_encoded(self, method: str, params: bytes, session_id: str | None) -> Any:
+        """As `request`, with params that are JSON text already and a raw result; the caller minds capabilities.
+
+        Raises:
+            RpcError: the far end answered with an error, or the frame would be longer than 8 MiB.
+            ConnectionClosed: it went away before it answered.
+        """
+        if self._ended.is_set():
+            raise ConnectionClosed(f"{method}: the connection is closed")
+        if len(params) > MAX_SENT_FRAME_BYTES - 1024:
+            raise RpcError(-32603, "Internal error", {"details": f"{method}: the request would be above 8 MiB"})
+        future: asyncio.Future[Any] = self._loop.create_future()
+        request_id, frame = self._peer.request(method, params)
+        self._waiting[request_id] = (future, session_id)
+        self._transport.send(frame)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if not self._ended.is_set():
+                self._peer.forget(request_id)
+                self._transport.send(self._peer.notification("$/cancel_request", b'{"requestId":%d}' % request_id))
+            raise
+        finally:
+            del self._waiting[request_id]
+
+    def notify(self, method: NotificationMethod[P], params: P) -> None:
+        """Tell the far end. Silent when it has gone.
+
+        Raises:
+            CapabilityMissing: the far end never offered it.
+            ValueError: the frame would be longer than 8 MiB.
+        """
+        if method.capability is not None and not self._offered(method.capability):
+            raise CapabilityMissing(method.name, method.capability)
+        self.send_frame(self._peer.notification(method.name, params.to_json()))
+
+    def send_frame(self, frame: bytes) -> None:
+        """Send a notification that is encoded already: the hot path of ``session/update``.
+
+        Raises:
+            ValueError: it is longer than 8 MiB.
+        """
+        if len(frame) > MAX_SENT_FRAME_BYTES:
+            raise ValueError(f"a frame of {len(frame)} bytes is above the limit of 8 MiB")
+        self._transport.send(frame)
+
+    def send_frames(self, frames: list[bytes]) -> None:
+        """As `send_frame`, for the frames of one loop turn."""
+        for frame in frames:
+            self.send_frame(frame)
+
+    def _fail_waiting(self) -> None:
+        for future, _session in list(self._waiting.values()):
+            if not future.done():
+                future.set_exception(ConnectionClosed("the other side went away before it answered"))
+
+    # Flow
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _release(self, session_id: str) -> None:
+        self._lanes.release(session_id)
+
+    def _pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+            self._spawn(self._resume_when_drained())
+
+    async def _resume_when_drained(self) -> None:
+        while self._lanes.count > MAX_WAITING // 2 or self._transport.unsent_bytes > MAX_UNSENT_BYTES // 2:
+            if self._transport.congested:
+                await self._transport.drained()
+            else:
+                self._lanes.shrunk.clear()
+                await self._lanes.shrunk.wait()
+        self._paused = False
+        self._transport.resume_reading()
+
+
+def _settle(future: asyncio.Future[Any], message: Success | Failure) -> None:
+    if future.done():
+        return
+    if type(message) is Success:
+        future.set_result(message.result)
+    else:
+        assert isinstance(message, Failure)
+        future.set_exception(RpcError(message.code, message.message, message.data))
+
+
+def _withdrawn() -> RpcError:
+    return RpcError(REQUEST_CANCELLED, "Request cancelled", {"details": "the request was withdrawn"})
+
+
+def _being_cancelled() -> bool:
+    """Whether the current task was really asked to stop (a handler may raise CancelledError by itself)."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

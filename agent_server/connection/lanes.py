@@ -1,0 +1,52 @@
+"""Wire order per session: what came first is begun first, and notifications are finished before what follows them.
+
+A lane exists only while it holds something up. While no asynchronous notification handler runs for a session, frames
+are handled in the reader itself and no lane is made: the hot path costs one dictionary look-up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+Job: TypeAlias = Callable[[], None]
+
+MAX_WAITING: Final = 4096
+"""Jobs that may wait over all lanes before the reader pauses."""
+
+
+class Lanes:
+    """The lanes of one connection, by session id."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, deque[Job]] = {}
+        self.count = 0
+        self.shrunk = asyncio.Event()
+
+    def holds(self, session_id: str) -> bool:
+        """Whether something of this session must finish first."""
+        return session_id in self._waiting
+
+    def hold(self, session_id: str) -> None:
+        """What comes for this session waits from now on, until `release`."""
+        self._waiting.setdefault(session_id, deque())
+
+    def append(self, session_id: str, job: Job) -> None:
+        """Queue a job behind what holds the lane."""
+        self._waiting[session_id].append(job)
+        self.count += 1
+
+    def release(self, session_id: str) -> None:
+        """What held the lane is done: run what waited, up to the next job that holds it."""
+        jobs = self._waiting.pop(session_id, None)
+        if jobs:
+            self.shrunk.set()
+        while jobs:
+            job = jobs.popleft()
+            self.count -= 1
+            job()
+            if session_id in self._waiting:  # the job holds the lane now: the rest waits behind it
+                self._waiting[session_id].extendleft(reversed(jobs))
+                return

@@ -1,0 +1,259 @@
+"""What happens in a session: one event each, appended once to its log.
+
+Everything else is a projection of these: the live stream, the replay, the model's context, usage, status. The shapes
+are those of ACP v2 (messages, tool calls, terminals and plans are upserts by id); v1's replace-all content and stop
+reasons are made from them at the edge.
+
+The classes are slotted but not frozen, because a frozen dataclass costs three times as much to make and some of these
+are made for every prompt. Nobody changes an event after it was appended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from agent_server.conversation.content import Part
+from agent_server.conversation.tool_calls import Location, ToolContent, ToolKind, ToolStatus
+from agent_server.errors import ErrorKind
+
+StopReason: TypeAlias = Literal["end_turn", "max_tokens", "max_turn_requests", "refusal", "cancelled"]
+"""Why a turn ended. A failed turn has an error instead. Spec: prompt-turn."""
+
+MessageRole: TypeAlias = Literal["user", "agent", "thought"]
+TurnOrigin: TypeAlias = Literal["prompt", "queue"]
+Decision: TypeAlias = Literal["approve", "approve_turn", "approve_session", "reject", "timeout", "cancelled"]
+
+
+@dataclass(slots=True)
+class SessionCreated:
+    """The first event of every log."""
+
+    cwd: str
+    roots: tuple[str, ...]
+    created_at: str
+
+
+@dataclass(slots=True)
+class SystemNote:
+    """A line for people that is not sent to the model (Req: ST-12, MS-08)."""
+
+    entry_id: int
+    level: Literal["info", "error"]
+    text: str
+
+
+@dataclass(slots=True)
+class PromptReceived:
+    """A prompt was accepted and waits for its turn. ``prompt_id`` is unique within the session."""
+
+    prompt_id: int
+    parts: tuple[Part, ...]
+
+
+@dataclass(slots=True)
+class PromptWithdrawn:
+    """A waiting prompt was cancelled before its turn began; it never enters the conversation."""
+
+    prompt_id: int
+
+
+@dataclass(slots=True)
+class MessageInserted:
+    """A whole message joined the conversation (the user's prompt)."""
+
+    message_id: int
+    role: MessageRole
+    parts: tuple[Part, ...]
+    prompt_id: int | None = None
+
+
+@dataclass(slots=True)
+class TextRun:
+    """Consecutive deltas of one message. Each delta has its own seq; ``count`` of them share this record."""
+
+    message_id: int
+    role: MessageRole
+    text: str
+    count: int
+
+
+@dataclass(slots=True)
+class MessagePart:
+    """One part that is not text (an image, say) appended to a message."""
+
+    message_id: int
+    role: MessageRole
+    part: Part
+
+
+@dataclass(slots=True)
+class TurnStarted:
+    """Work on a prompt began; the session is running. ``origin`` says who began the turn."""
+
+    turn_id: int
+    origin: TurnOrigin
+
+
+@dataclass(slots=True)
+class TurnFailure:
+    """Why a turn failed: what the prompt's error object will say."""
+
+    kind: ErrorKind | Literal["internal"]
+    details: str
+    retryable: bool = False
+    provider: str = ""
+    http_status: int | None = None
+    request_id: str | None = None
+    retry_after_s: float | None = None
+
+
+@dataclass(slots=True)
+class TurnEnded:
+    """The turn is over; the session is idle. Exactly one of ``stop_reason`` and ``failure`` is set."""
+
+    turn_id: int
+    stop_reason: StopReason | None
+    failure: TurnFailure | None = None
+
+
+@dataclass(slots=True)
+class ToolCallUpserted:
+    """A tool call was announced (first seen) or changed. None means unchanged; content replaces.
+
+    ``tool_call_id`` is minted by us; ``provider_call_id`` is the model's own.
+    """
+
+    tool_call_id: str
+    title: str | None = None
+    name: str | None = None
+    kind: ToolKind | None = None
+    status: ToolStatus | None = None
+    content: tuple[ToolContent, ...] | None = None
+    locations: tuple[Location, ...] | None = None
+    raw_input: Any = None
+    raw_output: Any = None
+    provider_call_id: str | None = None
+
+
+@dataclass(slots=True)
+class TerminalStarted:
+    """A command of ours began to run inside a tool call."""
+
+    terminal_id: str
+    tool_call_id: str
+    command: str
+    cwd: str
+
+
+@dataclass(slots=True)
+class TerminalOutput:
+    """Bytes that the command wrote since the last such event, as they came."""
+
+    terminal_id: str
+    data: bytes
+
+
+@dataclass(slots=True)
+class TerminalExited:
+    """The command is gone: an exit code, or the name of the signal that ended it."""
+
+    terminal_id: str
+    exit_code: int | None
+    signal: str | None
+
+
+@dataclass(slots=True)
+class ToolResultRecorded:
+    """What the model was given as the result of a call (may differ from what people were shown)."""
+
+    tool_call_id: str
+    provider_call_id: str
+    name: str
+    parts: tuple[Part, ...]
+    is_error: bool
+
+
+@dataclass(slots=True)
+class ModelResponded:
+    """One response of the model is complete: the tool calls that it asked for."""
+
+    tool_requests: tuple[tuple[str, str, dict[str, Any]], ...]
+
+
+@dataclass(slots=True)
+class ApprovalOpened:
+    """The user is asked whether a call may run; the session waits for the user."""
+
+    tool_call_id: str
+    title: str
+    subject: str
+
+
+@dataclass(slots=True)
+class ApprovalClosed:
+    """The question is settled, whichever way (answer, time-out, cancel)."""
+
+    tool_call_id: str
+    decision: Decision
+
+
+@dataclass(slots=True)
+class PlanEntry:
+    """One line of a plan."""
+
+    content: str
+    priority: Literal["high", "medium", "low"] = "medium"
+    status: Literal["pending", "in_progress", "completed"] = "pending"
+
+
+@dataclass(slots=True)
+class PlanUpdated:
+    """The whole plan, replacing the former one."""
+
+    entries: tuple[PlanEntry, ...]
+
+
+@dataclass(slots=True)
+class UsageReported:
+    """Tokens of one model call; ``window_tokens`` is the model's context size where known."""
+
+    input_tokens: int
+    output_tokens: int
+    cached_read_tokens: int = 0
+    cached_write_tokens: int = 0
+    thought_tokens: int = 0
+    window_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(slots=True)
+class OptionChanged:
+    """A configuration option of the session got a new value; ``mode`` is one of them."""
+
+    option_id: str
+    value: str
+
+
+Event: TypeAlias = (
+    SessionCreated
+    | SystemNote
+    | PromptReceived
+    | PromptWithdrawn
+    | MessageInserted
+    | TextRun
+    | MessagePart
+    | TurnStarted
+    | TurnEnded
+    | ToolCallUpserted
+    | TerminalStarted
+    | TerminalOutput
+    | TerminalExited
+    | ToolResultRecorded
+    | ModelResponded
+    | ApprovalOpened
+    | ApprovalClosed
+    | PlanUpdated
+    | UsageReported
+    | OptionChanged
+)

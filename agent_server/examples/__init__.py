@@ -1,0 +1,1 @@
+"""Small programs on the library: installed, typed, and run by the tests."""

@@ -1,0 +1,209 @@
+"""The JSON-RPC 2.0 messages and their text.
+
+Decoding is strict where a wrong guess would corrupt a conversation (ids, the envelope) and silent where JSON-RPC says
+so (responses are never answered). Whatever `decode` accepts can be encoded again: nesting and integers are bounded.
+
+Spec: PROTOCOL framing and JSON-RPC; Req: JR-14, JR-17.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import orjson
+
+RequestId: TypeAlias = int | str | None
+
+PARSE_ERROR: Final = -32700
+INVALID_REQUEST: Final = -32600
+
+MAX_DEPTH: Final = 128
+"""Deepest nesting accepted. orjson reads 1,024 levels but writes only 254: what we could not echo is refused here."""
+
+BIG_FRAME_BYTES: Final = 128 * 1024
+"""Above this size a frame is decoded by jiter: ten times faster on long strings, and without a second copy."""
+
+_INT64_MIN: Final = -(2**63)
+_INT64_MAX: Final = 2**63 - 1
+
+_LEADING_ID: Final = re.compile(
+    rb'\s*\{(?:\s*"(?:jsonrpc|method)"\s*:\s*"[^"\\]{0,256}"\s*,)*\s*"id"\s*:\s*(-?\d{1,19}|"[^"\\]{0,256}")\s*[,}]'
+)
+
+
+@dataclass(slots=True)
+class Request:
+    """The far end asks and wants an answer."""
+
+    id: RequestId
+    method: str
+    params: Any
+
+
+@dataclass(slots=True)
+class Notification:
+    """The far end tells and wants no answer."""
+
+    method: str
+    params: Any
+
+
+@dataclass(slots=True)
+class Success:
+    """The far end answered one of our requests."""
+
+    id: RequestId
+    result: Any
+
+
+@dataclass(slots=True)
+class Failure:
+    """The far end could not answer one of our requests."""
+
+    id: RequestId
+    code: int
+    message: str
+    data: Any
+
+
+@dataclass(slots=True)
+class Violation:
+    """A frame that is not a legal message. ``reply`` is the frame to answer with, where JSON-RPC wants one.
+
+    ``request_id`` is the id that the reply carries.
+    """
+
+    reason: str
+    reply: bytes | None
+    request_id: RequestId = None
+
+
+Incoming: TypeAlias = Request | Notification | Success | Failure | Violation
+
+
+def decode(frame: bytes | bytearray) -> Incoming:
+    """One frame as a message; whatever is wrong with it comes back as a `Violation`."""
+    try:
+        body = _load(frame)
+    except ValueError as error:
+        return violation(PARSE_ERROR, "Parse error", f"the line is not JSON: {_position(error)}", None)
+    if type(body) is not dict:
+        if type(body) is list:
+            return violation(INVALID_REQUEST, "Invalid request", "JSON-RPC batches are not supported", None)
+        return violation(INVALID_REQUEST, "Invalid request", "a JSON-RPC message is an object", None)
+    return _classify(body, frame)
+
+
+def _load(frame: bytes | bytearray) -> Any:
+    if len(frame) <= BIG_FRAME_BYTES:
+        return orjson.loads(frame)
+    from pydantic_core import from_json
+
+    return from_json(bytes(frame), allow_inf_nan=False, cache_strings="none")
+
+
+def _classify(body: dict[str, Any], frame: bytes | bytearray) -> Incoming:
+    method = body.get("method")
+    if method is None and ("result" in body or "error" in body):
+        return _response(body)
+    request_id = body.get("id")
+    if request_id is not None and not _legal_id(request_id):
+        return violation(INVALID_REQUEST, "Invalid request", "an id is a string, an int64 or null", None)
+    if body.get("jsonrpc") != "2.0":
+        return violation(INVALID_REQUEST, "Invalid request", 'the field jsonrpc must be "2.0"', request_id)
+    if type(method) is not str:
+        return violation(INVALID_REQUEST, "Invalid request", "the field method must be a string", request_id)
+    if _too_deep(body, frame):
+        return violation(
+            INVALID_REQUEST, "Invalid request", f"nested deeper than {MAX_DEPTH} levels, or an integer above 64 bits",
+            request_id,
+        )
+    if "id" in body:
+        return Request(request_id, method, body.get("params"))
+    return Notification(method, body.get("params"))
+
+
+def _response(body: dict[str, Any]) -> Incoming:
+    request_id = body.get("id")
+    if request_id is not None and not _legal_id(request_id):
+        return Violation("a response with an illegal id", None)
+    if body.get("error") is None:
+        return Success(request_id, body.get("result"))
+    error = body["error"]
+    if type(error) is dict and type(error.get("code")) is int and type(error.get("message")) is str:
+        return Failure(request_id, error["code"], error["message"], error.get("data"))
+    return Failure(request_id, -32603, "the other side sent a malformed error object", None)
+
+
+def _legal_id(value: Any) -> bool:
+    kind = type(value)  # not isinstance: True is an int, but it is not 1
+    return kind is str or (kind is int and _INT64_MIN <= value <= _INT64_MAX)
+
+
+def _too_deep(body: dict[str, Any], frame: bytes | bytearray) -> bool:
+    """Whether it nests too deep, or (big frames only: orjson reads such numbers as floats) holds a huge integer."""
+    big = len(frame) > BIG_FRAME_BYTES
+    if not big and frame.count(b"{") + frame.count(b"[") <= MAX_DEPTH:
+        return False
+    level: list[Any] = [body]
+    for _ in range(MAX_DEPTH):
+        level = [child for value in level for child in _children(value)]
+        if any(type(value) is int and not _INT64_MIN <= value <= 2**64 - 1 for value in level):
+            return True
+        level = [value for value in level if type(value) is dict or type(value) is list]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: Any) -> Iterable[Any]:
+    return value.values() if type(value) is dict else value
+
+
+def _position(error: ValueError) -> str:
+    text = str(error)
+    return text if len(text) < 200 else "unreadable"
+
+
+def leading_id(head: bytes) -> RequestId:
+    """The id of a message of which only the beginning is known, if it stands before the params; else None."""
+    match = _LEADING_ID.match(head)
+    if match is None:
+        return None
+    value: int | str = orjson.loads(match[1])
+    return value if _legal_id(value) else None
+
+
+def violation(code: int, message: str, details: str, request_id: RequestId) -> Violation:
+    """A frame to be answered with an error."""
+    return Violation(details, encode_error(request_id, code, message, {"details": details}), request_id)
+
+
+def encode_request(request_id: int, method: str, params: bytes) -> bytes:
+    """A request; ``params`` is JSON text already."""
+    return b'{"jsonrpc":"2.0","id":%d,"method":"%b","params":%b}' % (request_id, method.encode(), params)
+
+
+def encode_notification(method: str, params: bytes) -> bytes:
+    """A notification; ``params`` is JSON text already."""
+    return b'{"jsonrpc":"2.0","method":"%b","params":%b}' % (method.encode(), params)
+
+
+def encode_result(request_id: RequestId, result: bytes) -> bytes:
+    """A successful response; ``result`` is JSON text already."""
+    return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (_encode_id(request_id), result)
+
+
+def encode_error(request_id: RequestId, code: int, message: str, data: Any = None) -> bytes:
+    """A failed response."""
+    error: dict[str, Any] = {"code": code, "message": message}
+    if data is not None:
+        error["data"] = data
+    return orjson.dumps({"jsonrpc": "2.0", "id": request_id, "error": error})
+
+
+def _encode_id(request_id: RequestId) -> bytes:
+    return b"%d" % request_id if type(request_id) is int else orjson.dumps(request_id)

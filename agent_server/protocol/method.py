@@ -1,0 +1,204 @@
+"""One typed constant per protocol method.
+
+Routing, validation, handler typing, outgoing calls, the capability gate, JSON Schema and the documented table all
+derive from these constants. Side and scope are data here, never guessed from the params.
+
+A constant names its models by reference ("prompt:PromptRequest") and imports them when they are first needed, so that
+starting up costs only what the first answer uses.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from enum import Enum
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
+
+import orjson
+
+if TYPE_CHECKING:
+    from agent_server.protocol.model import Model
+
+P = TypeVar("P", bound="Model")
+R = TypeVar("R", bound="Model")
+
+
+class Side(Enum):
+    """Who answers the method."""
+
+    AGENT = "agent"
+    CLIENT = "client"
+    BOTH = "both"
+
+
+class Scope(Enum):
+    """Which object answers.
+
+    ``CONNECTION``: the connection itself. ``SESSION``: the live session named in ``params.sessionId``. ``NAMED``: the
+    connection, on the lane of the session named in ``params.sessionId``, which need not be live.
+    """
+
+    CONNECTION = "connection"
+    SESSION = "session"
+    NAMED = "named"
+
+
+class EncodedResult:
+    """A result as a JSON object; encodes like a model."""
+
+    __slots__ = ("_wire",)
+
+    def __init__(self, wire: dict[str, Any]) -> None:
+        self._wire = wire
+
+    def to_json(self) -> bytes:
+        """The compact JSON text that goes over the wire."""
+        return orjson.dumps(self._wire)
+
+    def to_wire(self) -> dict[str, Any]:
+        """The same as plain Python values."""
+        return self._wire
+
+
+class _Method(Generic[P]):
+    """What requests and notifications share."""
+
+    def __init__(
+        self,
+        name: str,
+        side: Side,
+        scope: Scope,
+        params_ref: str,
+        capability: str | None,
+        plain: Callable[[dict[str, Any]], object | None] | None,
+    ) -> None:
+        self.name = name
+        self.side = side
+        self.scope = scope
+        self.capability = capability
+        self._params_ref = params_ref
+        self._plain = plain
+        self._validate: Callable[[Any], P] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+    @property
+    def params(self) -> type[P]:
+        """The model of its params."""
+        model: type[P] = _resolve(self._params_ref)
+        return model
+
+    def validate(self, raw: Any) -> P:
+        """Params from decoded JSON: the model, or something that reads like it where the params are plain.
+
+        Raises:
+            pydantic.ValidationError: they do not fit.
+        """
+        if self._plain is not None and type(raw) is dict:
+            plain = self._plain(raw)
+            if plain is not None:
+                return cast("P", plain)
+        check = self._validate
+        if check is None:
+            check = self._validate = _validator(self.params)
+        return check(raw)
+
+
+class RequestMethod(_Method[P], Generic[P, R]):
+    """A method that is answered.
+
+    ``capability`` is what the answering side must have advertised, as a dotted path; ``plain`` reads the plainest
+    params without the model.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        side: Side,
+        scope: Scope,
+        params_ref: str,
+        result_ref: str,
+        capability: str | None = None,
+        *,
+        plain: Callable[[dict[str, Any]], object | None] | None = None,
+    ) -> None:
+        super().__init__(name, side, scope, params_ref, capability, plain)
+        self._result_ref = result_ref
+        self._validate_result: Callable[[Any], R] | None = None
+
+    @property
+    def result(self) -> type[R]:
+        """The model of its result."""
+        model: type[R] = _resolve(self._result_ref)
+        return model
+
+    def validate_result(self, raw: Any) -> R:
+        """A result from decoded JSON; null counts as ``{}``.
+
+        Raises:
+            pydantic.ValidationError: it does not fit.
+        """
+        check = self._validate_result
+        if check is None:
+            check = self._validate_result = _validator(self.result)
+        return check({} if raw is None else raw)
+
+    def encoded(self, result: dict[str, Any]) -> R:
+        """A result that is spelled on the wire already: the middle tier between bytes and models.
+
+        The caller answers for its shape; tests hold each use against the model.
+        """
+        return cast("R", EncodedResult(result))
+
+
+class NotificationMethod(_Method[P], Generic[P]):
+    """A method that is not answered."""
+
+    def __init__(
+        self,
+        name: str,
+        side: Side,
+        scope: Scope,
+        params_ref: str,
+        capability: str | None = None,
+        *,
+        plain: Callable[[dict[str, Any]], object | None] | None = None,
+    ) -> None:
+        super().__init__(name, side, scope, params_ref, capability, plain)
+
+
+Method: TypeAlias = "RequestMethod[Any, Any] | NotificationMethod[Any]"
+
+
+class MethodTable:
+    """Every method that one side answers, by its name on the wire."""
+
+    def __init__(self, *methods: Method) -> None:
+        self._methods: dict[str, Method] = {}
+        for method in methods:
+            if method.name in self._methods:
+                raise ValueError(f"{method.name} is declared twice")
+            self._methods[method.name] = method
+
+    def get(self, name: str) -> Method | None:
+        """The method of that name, or None."""
+        return self._methods.get(name)
+
+    def __iter__(self) -> Iterator[Method]:
+        return iter(self._methods.values())
+
+    def __len__(self) -> int:
+        return len(self._methods)
+
+
+def _resolve(reference: str) -> Any:
+    module, _, name = reference.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _validator(model: Any) -> Any:
+    model.model_rebuild()
+    # Python names are for our own constructors; on the wire only the protocol's spelling counts.
+    return partial(model.__pydantic_validator__.validate_python, by_alias=True, by_name=False)

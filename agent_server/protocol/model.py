@@ -1,0 +1,149 @@
+"""What every ACP type shares: camelCase on the wire, snake_case here, ``_meta``, and the schema's leniency.
+
+Absent and null: a field that is None is left out of what we send. Where the protocol gives null a meaning of its own
+(clear the title), the field takes `CLEARED`, which is null on the wire.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+T = TypeVar("T")
+
+
+class DefaultOnError:
+    """Marks a field whose malformed value is read as absent. Spec: ``x-deserialize-default-on-error``."""
+
+    def __init__(self, default: Any = None) -> None:
+        self.default = default
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The field's schema, with its default in place of an error."""
+        schema = core_schema.with_default_schema(
+            handler(source), default_factory=self._fresh, on_error="default", validate_default=False
+        )
+        # This wrapper hides the default from the model: it excuses a malformed value, never a missing required key.
+        return core_schema.lax_or_strict_schema(core_schema.any_schema(), schema, strict=True)
+
+    def _fresh(self) -> Any:
+        return self.default() if callable(self.default) else self.default
+
+
+class SkipInvalidItems:
+    """Marks a list whose malformed items are dropped. Spec: ``x-deserialize-skip-invalid-items``."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The list's schema, with an item schema that omits what it cannot read."""
+        schema = handler(source)
+        for candidate in _list_schemas(schema):
+            items = candidate.get("items_schema")
+            if items is not None:
+                candidate["items_schema"] = core_schema.with_default_schema(items, on_error="omit")
+        return schema
+
+
+def _list_schemas(schema: Any) -> list[Any]:
+    if schema["type"] == "list":
+        return [schema]
+    return _list_schemas(schema["schema"]) if "schema" in schema else []
+
+
+class DefaultOnNull:
+    """Marks a field whose null is read as an empty list. Spec: ``x-deserialize-default-on-null``."""
+
+
+def _empty_for_null(value: Any) -> Any:
+    return [] if value is None else value
+
+
+Lenient: TypeAlias = Annotated[T | None, DefaultOnError()]
+"""Optional; a malformed value is read as absent."""
+
+LenientFlag: TypeAlias = Annotated[bool, DefaultOnError(False)]
+"""A boolean that is False when absent, null or malformed."""
+
+LenientList: TypeAlias = Annotated[list[T], SkipInvalidItems(), DefaultOnError(list)]
+"""Malformed items are dropped; a malformed list is empty."""
+
+LenientOptionalList: TypeAlias = Annotated[list[T] | None, SkipInvalidItems(), DefaultOnError()]
+"""As `LenientList`, but absent and empty differ."""
+
+NullableList: TypeAlias = Annotated[list[T], FailFast(), BeforeValidator(_empty_for_null), DefaultOnNull()]
+"""Null is the empty list; a malformed value is rejected, because the receiver acts on it.
+
+Its first malformed item ends the check: a million of them must not cost a million error records."""
+
+
+class Cleared:
+    """The type of `CLEARED`."""
+
+    def __repr__(self) -> str:
+        return "CLEARED"
+
+
+CLEARED: Final = Cleared()
+"""Null on the wire, where null means: remove what was there."""
+
+
+def _cleared_for_null(value: Any) -> Any:
+    return CLEARED if value is None else value
+
+
+class _ClearedSchema:
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.is_instance_schema(
+            Cleared, serialization=core_schema.plain_serializer_function_ser_schema(lambda _: None)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: Any) -> dict[str, Any]:
+        return {"type": "null"}
+
+
+Clearable: TypeAlias = Annotated[
+    T | Annotated[Cleared, _ClearedSchema()] | None, BeforeValidator(_cleared_for_null), DefaultOnError()
+]
+"""Absent (None) leaves what was there, `CLEARED` (null) removes it; a malformed value is read as absent."""
+
+
+def _camel(name: str) -> str:
+    if name == "meta":
+        return "_meta"
+    head, *rest = name.split("_")
+    return head + "".join(word[:1].upper() + word[1:] for word in rest)
+
+
+class Model(BaseModel):
+    """An immutable ACP value.
+
+    Unknown fields are ignored: the protocol adds fields without a version bump. A malformed ``_meta`` is read as
+    absent.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=_camel,
+        populate_by_name=True,
+        frozen=True,
+        extra="ignore",
+        defer_build=True,
+        strict=True,
+        hide_input_in_errors=True,  # params may hold secrets, and an exception's text may reach a log
+    )
+
+    meta: Lenient[dict[str, Any]] = None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Puts ``_meta`` behind the fields of the subclass, so that it comes last on the wire."""
+        fields = cls.__pydantic_fields__
+        fields["meta"] = fields.pop("meta")
+
+    def to_json(self) -> bytes:
+        """The compact JSON text that goes over the wire."""
+        return self.__pydantic_serializer__.to_json(self, by_alias=True, exclude_none=True)
+
+    def to_wire(self) -> dict[str, Any]:
+        """The same as plain Python values."""
+        return self.__pydantic_serializer__.to_python(self, mode="json", by_alias=True, exclude_none=True)  # type: ignore[no-any-return]

@@ -1,0 +1,12 @@
+"""The whole numbers that ACP names by width. The schema bounds them below only, and so do we."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from pydantic import Field
+
+Uint16: TypeAlias = Annotated[int, Field(ge=0, json_schema_extra={"format": "uint16"})]
+Uint32: TypeAlias = Annotated[int, Field(ge=0, json_schema_extra={"format": "uint32"})]
+Uint64: TypeAlias = Annotated[int, Field(ge=0, json_schema_extra={"format": "uint64"})]
+Int64: TypeAlias = Annotated[int, Field(json_schema_extra={"format": "int64"})]

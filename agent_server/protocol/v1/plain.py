@@ -1,0 +1,145 @@
+"""The plainest shapes of the messages that every conversation begins with, read without the models.
+
+Loading pydantic and building the models of these few messages costs more than everything else before the first answer,
+and most clients send exactly these shapes. Each function gives an object with the attributes of the model, or None for
+anything that is not perfectly plain, which then goes through the model. A property test holds the two readings equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+_FLAGS: Final = {"readTextFile": bool, "writeTextFile": bool}
+_MARKERS: Final = {"compaction": dict, "notices": dict}
+_CAPABILITIES: Final[Mapping[str, Any]] = {
+    "fs": _FLAGS,
+    "terminal": bool,
+    "auth": {"terminal": bool},
+    "session": {**_MARKERS, "configOptions": {"boolean": dict}},
+    "elicitation": {"form": dict, "url": dict},
+}
+
+
+class PlainCapabilities:
+    """Client capabilities in which every known field has its own type."""
+
+    __slots__ = ("_wire",)
+
+    def __init__(self, wire: dict[str, Any]) -> None:
+        self._wire = wire
+
+    def to_wire(self) -> dict[str, Any]:
+        """The capabilities as they came."""
+        return self._wire
+
+
+class PlainInitialize:
+    """Reads like an InitializeRequest."""
+
+    __slots__ = ("client_capabilities", "client_info", "meta", "protocol_version")
+
+    def __init__(self, protocol_version: int, capabilities: dict[str, Any]) -> None:
+        self.protocol_version = protocol_version
+        self.client_capabilities = PlainCapabilities(capabilities)
+        self.client_info = None
+        self.meta = None
+
+
+class PlainNewSession:
+    """Reads like a NewSessionRequest without MCP servers and further roots."""
+
+    __slots__ = ("additional_directories", "cwd", "mcp_servers", "meta", "system_prompt")
+
+    def __init__(self, cwd: str) -> None:
+        self.cwd = cwd
+        self.additional_directories: list[str] = []
+        self.mcp_servers: list[Any] = []
+        self.system_prompt = None
+        self.meta = None
+
+
+class PlainText:
+    """Reads like a TextContent."""
+
+    __slots__ = ("text",)
+
+    type: Final = "text"
+    annotations: Final = None
+    meta: Final = None
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+class PlainPrompt:
+    """Reads like a PromptRequest that holds nothing but text."""
+
+    __slots__ = ("prompt", "session_id")
+
+    meta: Final = None
+
+    def __init__(self, session_id: str, prompt: list[PlainText]) -> None:
+        self.session_id = session_id
+        self.prompt = prompt
+
+
+class PlainCancel:
+    """Reads like a CancelNotification."""
+
+    __slots__ = ("session_id",)
+
+    meta: Final = None
+
+    def __init__(self, session_id: str) -> None:
+        self.session_id = session_id
+
+
+def plain_initialize(raw: dict[str, Any]) -> PlainInitialize | None:
+    """An ``initialize`` whose known fields all have their own types, and that says nothing in ``_meta``."""
+    version = raw.get("protocolVersion")
+    capabilities = raw.get("clientCapabilities", {})
+    if type(version) is not int or version < 0 or "_meta" in raw or not _plain(capabilities, _CAPABILITIES):
+        return None
+    return PlainInitialize(version, capabilities)
+
+
+def plain_new_session(raw: dict[str, Any]) -> PlainNewSession | None:
+    """A ``session/new`` with a directory and nothing else."""
+    cwd = raw.get("cwd")
+    if type(cwd) is not str or raw.get("mcpServers") != [] or raw.get("additionalDirectories", []) != []:
+        return None
+    if "_meta" in raw or "systemPrompt" in raw:
+        return None
+    return PlainNewSession(cwd)
+
+
+def plain_prompt(raw: dict[str, Any]) -> PlainPrompt | None:
+    """A ``session/prompt`` of text blocks without annotations."""
+    session_id, blocks = raw.get("sessionId"), raw.get("prompt")
+    if type(session_id) is not str or type(blocks) is not list or "_meta" in raw:
+        return None
+    texts = []
+    for block in blocks:
+        if type(block) is not dict or block.get("type") != "text" or "annotations" in block or "_meta" in block:
+            return None
+        text = block.get("text")
+        if type(text) is not str:
+            return None
+        texts.append(PlainText(text))
+    return PlainPrompt(session_id, texts)
+
+
+def plain_cancel(raw: dict[str, Any]) -> PlainCancel | None:
+    """A ``session/cancel`` without ``_meta``."""
+    session_id = raw.get("sessionId")
+    return PlainCancel(session_id) if type(session_id) is str and "_meta" not in raw else None
+
+
+def _plain(value: Any, shape: Any) -> bool:
+    """Whether every known field has exactly its type; unknown fields are nobody's business."""
+    if isinstance(shape, type):
+        return type(value) is shape
+    if type(value) is not dict:
+        return False
+    return all(_plain(value[name], inner) for name, inner in shape.items() if name in value)

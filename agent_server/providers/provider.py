@@ -1,0 +1,127 @@
+"""The provider port: what the agent loop asks of a language model, and what it hears back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+from agent_server.conversation.content import Part
+from agent_server.conversation.events import PlanEntry
+from agent_server.conversation.messages import ModelMessage
+from agent_server.conversation.tool_calls import ToolSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A slash command that the provider understands: ``name`` without the slash."""
+
+    name: str
+    description: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model that can be chosen now. ``window_tokens`` is its context size where known."""
+
+    id: str
+    name: str
+    description: str | None = None
+    window_tokens: int | None = None
+
+
+@dataclass(slots=True)
+class ModelRequest:
+    """One request to a model.
+
+    ``messages`` is the session's live context: read it, never change it, and do not keep it after the stream ended.
+    """
+
+    model: str
+    messages: Sequence[ModelMessage]
+    tools: Sequence[ToolSpec] = ()
+    system: str = ""
+    cwd: str = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """The answer goes on."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThoughtDelta:
+    """The reasoning goes on."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartDelta:
+    """A part of the answer that is not text, an image say."""
+
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallRequested:
+    """The model asks for a tool. The loop runs it after the response is complete."""
+
+    call_id: str
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanProposed:
+    """The whole plan, replacing the former one."""
+
+    entries: tuple[PlanEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of this one model call."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_read_tokens: int = 0
+    cached_write_tokens: int = 0
+    thought_tokens: int = 0
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The response is complete. Every stream ends with exactly one of these, or raises."""
+
+    reason: Literal["end_turn", "tool_use", "max_tokens", "refusal"] = "end_turn"
+
+
+ProviderEvent: TypeAlias = TextDelta | ThoughtDelta | PartDelta | ToolCallRequested | PlanProposed | Usage | Finished
+
+
+class Provider(Protocol):
+    """A source of model responses. One instance serves every session of the process."""
+
+    @property
+    def id(self) -> str:
+        """A stable word: ``offline``, ``scenario``, ``anthropic``, …"""
+
+    def models(self) -> Sequence[ModelInfo]:
+        """The models that can be chosen now; the first is the default. Never empty."""
+
+    def commands(self) -> Sequence[Command]:
+        """The slash commands that it understands in a prompt; often none (Req: SK-06)."""
+
+    def stream(self, request: ModelRequest) -> AsyncIterator[ProviderEvent]:
+        """Stream one response.
+
+        Closing or cancelling the iterator abandons the request.
+
+        Raises:
+            ProviderError: the model could not answer; nothing more will come.
+        """

@@ -1,0 +1,1 @@
+"""The living things: sessions, their turns, and the supervisor that owns them."""

@@ -1,0 +1,261 @@
+"""The tool calls of one model response: who runs when, who is asked, and how each of them ends.
+
+Calls that change nothing start at once and side by side; calls that may change something run one after another, so
+that an answer about the first can cover the next (Req: TN-16, AP-21). Every call that was announced ends: completed,
+failed, denied or cancelled.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from agent_server.conversation.content import Part, TextPart
+from agent_server.conversation.events import (
+    TerminalExited,
+    TerminalOutput,
+    TerminalStarted,
+    ToolCallUpserted,
+)
+from agent_server.conversation.tool_calls import Location, ToolContent, ToolKind, ToolStatus
+from agent_server.errors import ProviderError, ToolError
+from agent_server.sessions.approvals import approval_options
+from agent_server.sessions.ports import ApprovalQuestion
+from agent_server.tools.ports import ExitStatus, Workspace
+from agent_server.tools.tool import PreparedCall, Tool, ToolResult
+
+if TYPE_CHECKING:
+    from agent_server.sessions.session import Session
+
+logger = logging.getLogger(__name__)
+
+REFUSED_BY_USER = "The user refused this call. Do not repeat it; go on without it, or ask what to do instead."
+NOT_ANSWERED = "Nobody answered the question whether this call may run, so it did not run."
+
+
+class ToolRun:
+    """One call from announcement to end. ``result_parts`` and ``is_error`` are what the model will read."""
+
+    def __init__(self, tool_call_id: str, provider_call_id: str, name: str, arguments: dict[str, Any]) -> None:
+        self.tool_call_id = tool_call_id
+        self.provider_call_id = provider_call_id
+        self.name = name
+        self.arguments = arguments
+        self.result_parts: tuple[Part, ...] = (TextPart("The call was cancelled."),)
+        self.is_error = True
+
+    def announce(self, session: Session) -> None:
+        """Show the call as soon as the model has asked for it."""
+        tool = session.tools.get(self.name)
+        session.tool_announced(self.tool_call_id, self.name)
+        session.log.append(
+            ToolCallUpserted(
+                self.tool_call_id,
+                title=self.name,
+                name=self.name,
+                kind=tool.spec.kind if tool else ToolKind.OTHER,
+                status=ToolStatus.PENDING,
+                raw_input=self.arguments,
+                provider_call_id=self.provider_call_id,
+            )
+        )
+
+    def end(
+        self,
+        session: Session,
+        status: ToolStatus,
+        parts: tuple[Part, ...],
+        *,
+        content: tuple[ToolContent, ...] | None = None,
+        locations: tuple[Location, ...] | None = None,
+        raw_output: Any = None,
+    ) -> None:
+        """End the call: what people see, and what the model reads."""
+        self.result_parts = parts
+        self.is_error = status is not ToolStatus.COMPLETED
+        session.tool_ended(self.tool_call_id)
+        session.log.append(
+            ToolCallUpserted(
+                self.tool_call_id, status=status, content=content, locations=locations, raw_output=raw_output
+            )
+        )
+
+    def fail(self, session: Session, text: str, status: ToolStatus = ToolStatus.FAILED) -> None:
+        """End the call with a text that says why."""
+        part = TextPart(text)
+        self.end(session, status, (part,), content=(part,))
+
+
+async def run_tools(session: Session, runs: list[ToolRun]) -> None:
+    """Run the calls of one response until each has ended, also when the turn is cancelled meanwhile."""
+    try:
+        if len(runs) == 1:
+            await _run_one(session, runs[0])
+            return
+        async with anyio.create_task_group() as group:
+            changing: list[ToolRun] = []
+            for run in runs:
+                tool = session.tools.get(run.name)
+                if tool is not None and tool.spec.changes:
+                    changing.append(run)
+                else:
+                    group.start_soon(_run_one, session, run)
+            for run in changing:
+                await _run_one(session, run)
+    finally:
+        for run in runs:  # those that a cancel kept from starting
+            if session.tool_is_open(run.tool_call_id):
+                run.fail(session, "The call was cancelled.", ToolStatus.CANCELLED)
+
+
+async def _run_one(session: Session, run: ToolRun) -> None:
+    """The boundary of one call: whatever the tool does, the call ends and the turn goes on (Req: TL-11)."""
+    try:
+        await _prepare_and_run(session, run)
+    except ToolError as error:
+        run.fail(session, str(error))
+    except anyio.get_cancelled_exc_class():
+        run.fail(session, "The call was cancelled.", ToolStatus.CANCELLED)
+        raise
+    except ProviderError:
+        raise
+    except BaseException as error:
+        logger.error("tool %s failed", run.name, exc_info=error)
+        run.fail(session, f"The tool {run.name} failed inside the server ({type(error).__name__}).")
+
+
+async def _prepare_and_run(session: Session, run: ToolRun) -> None:
+    tool = session.tools.get(run.name)
+    if tool is None:
+        names = ", ".join(spec.name for spec in session.tools.specs)
+        raise ToolError(f"There is no tool named {run.name[:100]}. The tools are: {names}.")
+    refusal = session.policy.refusal(tool.spec)
+    if refusal is not None:
+        run.fail(session, refusal, ToolStatus.DENIED)
+        return
+    context = CallContext(session, run)
+    prepared = await tool.prepare(run.arguments, context)
+    context.prepared = prepared
+    session.log.append(
+        ToolCallUpserted(
+            run.tool_call_id,
+            title=prepared.title,
+            content=prepared.content or None,
+            locations=prepared.locations or None,
+        )
+    )
+    if not await _may_run(session, run, tool, prepared):
+        return
+    session.log.append(ToolCallUpserted(run.tool_call_id, status=ToolStatus.IN_PROGRESS))
+    result = await prepared.run()
+    _end_with(session, run, result, prepared)
+
+
+async def _may_run(session: Session, run: ToolRun, tool: Tool, prepared: PreparedCall) -> bool:
+    trust_key = prepared.trust_key or tool.spec.name
+    if session.policy.needs_question(tool.spec, trust_key):
+        decision = await session.approvals.ask(_question(run, tool, prepared), trust_key)
+        if decision == "timeout":
+            run.fail(session, NOT_ANSWERED, ToolStatus.DENIED)
+            return False
+        if not decision.startswith("approve"):
+            run.fail(session, REFUSED_BY_USER, ToolStatus.DENIED)
+            return False
+    refusal = session.policy.refusal(tool.spec)  # again: the user may have switched to plan while the question stood
+    if refusal is not None:
+        run.fail(session, refusal, ToolStatus.DENIED)
+        return False
+    return True
+
+
+def _question(run: ToolRun, tool: Tool, prepared: PreparedCall) -> ApprovalQuestion:
+    return ApprovalQuestion(
+        tool_call_id=run.tool_call_id,
+        title=prepared.title,
+        name=run.name,
+        kind=tool.spec.kind,
+        content=prepared.content,
+        locations=prepared.locations,
+        raw_input=run.arguments,
+        options=approval_options(prepared.trust_label or tool.spec.name),
+    )
+
+
+def _end_with(session: Session, run: ToolRun, result: ToolResult, prepared: PreparedCall) -> None:
+    content = result.content
+    if content is None:
+        content = result.parts if not prepared.content else None
+    run.end(
+        session,
+        ToolStatus.FAILED if result.failed else ToolStatus.COMPLETED,
+        result.parts,
+        content=content,
+        locations=result.locations,
+        raw_output=result.raw_output,
+    )
+
+
+class CallContext:
+    """What one running call may use: its session's workspace, its own place in the log."""
+
+    def __init__(self, session: Session, run: ToolRun) -> None:
+        self._session = session
+        self._run = run
+        self.prepared: PreparedCall | None = None
+
+    @property
+    def workspace(self) -> Workspace:
+        """The session's files and shell."""
+        return self._session.workspace
+
+    def report(
+        self, *, content: tuple[ToolContent, ...] | None = None, locations: tuple[Location, ...] | None = None
+    ) -> None:
+        """Show progress: what is given replaces what was shown."""
+        self._session.log.append(ToolCallUpserted(self._run.tool_call_id, content=content, locations=locations))
+
+    def open_terminal(self, command: str, cwd: str) -> LoggedTerminal:
+        """Show the live output of a command that runs on this side."""
+        terminal = LoggedTerminal(self._session, self._session.next_terminal_id())
+        self._session.log.append(TerminalStarted(terminal.terminal_id, self._run.tool_call_id, command, cwd))
+        return terminal
+
+    async def ask_permission(self, title: str, *, subject: str) -> bool:
+        """Put one more question about this call to the user. True: go on."""
+        tool = self._session.tools.get(self._run.name)
+        question = ApprovalQuestion(
+            tool_call_id=self._run.tool_call_id,
+            title=title,
+            name=self._run.name,
+            kind=tool.spec.kind if tool else ToolKind.OTHER,
+            content=(),
+            locations=(),
+            raw_input=None,
+            options=approval_options(subject),
+        )
+        decision = await self._session.approvals.ask(question, subject)
+        return decision.startswith("approve")
+
+
+class LoggedTerminal:
+    """Writes a command's output into the log as byte deltas."""
+
+    def __init__(self, session: Session, terminal_id: str) -> None:
+        self._session = session
+        self._terminal_id = terminal_id
+
+    @property
+    def terminal_id(self) -> str:
+        """Its id, for a TerminalRef in the call's content."""
+        return self._terminal_id
+
+    def write(self, data: bytes) -> None:
+        """The command wrote this."""
+        if data:
+            self._session.log.append(TerminalOutput(self._terminal_id, data))
+
+    def close(self, status: ExitStatus) -> None:
+        """The command ended."""
+        self._session.log.append(TerminalExited(self._terminal_id, status.exit_code, status.signal))

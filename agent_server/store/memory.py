@@ -1,0 +1,138 @@
+"""The store of sessions that need not outlive the process."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import count
+
+from agent_server.conversation.events import Event, TextRun
+from agent_server.store.store import Fenced, SessionExists, UnknownSession
+
+Watcher = Callable[[int], None]
+
+
+class _Log:
+    """One session: its records, the last seq of each (parallel lists), its owner and its watchers."""
+
+    __slots__ = ("events", "head", "last_seqs", "owner", "watchers")
+
+    def __init__(self, owner: int) -> None:
+        self.owner: int | None = owner
+        self.head = 0
+        self.events: list[Event] = []
+        self.last_seqs: list[int] = []
+        # A tuple that is replaced, so that a watcher may unsubscribe while watchers are called.
+        self.watchers: tuple[Watcher, ...] = ()
+
+
+class MemoryStore:
+    """An `EventStore` in lists. Everything appended is visible at once."""
+
+    def __init__(self) -> None:
+        self._logs: dict[str, _Log] = {}
+        # One counter for all sessions: an owner stays fenced out even if its session is purged and created anew.
+        self._epochs = count(1)
+
+    def create(self, session_id: str) -> int:
+        """Begin an empty log."""
+        if session_id in self._logs:
+            raise SessionExists(session_id)
+        epoch = next(self._epochs)
+        self._logs[session_id] = _Log(epoch)
+        return epoch
+
+    def append(self, session_id: str, epoch: int, events: Sequence[Event]) -> int:
+        """Add events to the end, all or none; returns the last seq."""
+        log = self._logs.get(session_id)
+        if log is None:
+            raise UnknownSession(session_id)
+        if log.owner != epoch:
+            raise Fenced(session_id, epoch, log.owner)
+        if len(events) == 1:
+            event = events[0]
+            head = log.head + (1 if type(event) is not TextRun else _deltas(event))
+            log.events.append(event)
+            log.last_seqs.append(head)
+        else:
+            last_seqs = _last_seqs(log.head, events)
+            head = last_seqs[-1] if last_seqs else log.head
+            log.events.extend(events)
+            log.last_seqs.extend(last_seqs)
+        if head != log.head:
+            log.head = head
+            if log.watchers:
+                _tell(log)
+        return log.head
+
+    def read(self, session_id: str, after: int = 0, limit: int | None = None) -> list[tuple[int, Event]]:
+        """The records whose last seq is beyond ``after``, oldest first, at most ``limit``."""
+        log = self._log(session_id)
+        start = bisect_right(log.last_seqs, after)
+        stop = None if limit is None else start + max(limit, 0)
+        return list(zip(log.last_seqs[start:stop], log.events[start:stop], strict=True))
+
+    def acquire(self, session_id: str) -> int:
+        """Take the session over."""
+        log = self._log(session_id)
+        log.owner = next(self._epochs)
+        return log.owner
+
+    def release(self, session_id: str, epoch: int) -> None:
+        """Give the session up."""
+        log = self._log(session_id)
+        if log.owner == epoch:
+            log.owner = None
+
+    def visible(self, session_id: str) -> int:
+        """The last seq."""
+        return self._log(session_id).head
+
+    def watch(self, session_id: str, callback: Watcher) -> Callable[[], None]:
+        """Call ``callback`` after each append; the returned function ends that."""
+        log = self._log(session_id)
+
+        # A function of its own for each subscription: the same callback may be subscribed twice.
+        def watcher(seq: int) -> None:
+            callback(seq)
+
+        def unsubscribe() -> None:
+            log.watchers = tuple(other for other in log.watchers if other is not watcher)
+
+        log.watchers = (*log.watchers, watcher)
+        return unsubscribe
+
+    def purge(self, session_id: str) -> None:
+        """Forget the session."""
+        self._logs.pop(session_id, None)
+
+    def _log(self, session_id: str) -> _Log:
+        try:
+            return self._logs[session_id]
+        except KeyError:
+            raise UnknownSession(session_id) from None
+
+
+def _deltas(run: TextRun) -> int:
+    if run.count < 1:
+        raise ValueError(f"a text run holds at least one delta, not {run.count}")
+    return run.count
+
+
+def _last_seqs(head: int, events: Sequence[Event]) -> list[int]:
+    last_seqs = []
+    for event in events:
+        head += _deltas(event) if type(event) is TextRun else 1
+        last_seqs.append(head)
+    return last_seqs
+
+
+def _tell(log: _Log) -> None:
+    for watcher in log.watchers:
+        try:
+            # Read anew each time: a watcher may itself append, and no later watcher may then hear an older seq.
+            watcher(log.head)
+        except Exception:
+            import logging
+
+            logging.getLogger(__name__).exception("a watcher of the store failed")

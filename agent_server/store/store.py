@@ -1,0 +1,114 @@
+"""The store port: one append-only log of events per session, written by one owner at a time.
+
+Two words carry it:
+
+* A **seq** numbers what happened in a session, densely from 1. Every event takes one, except a `TextRun`: each of its
+  ``count`` deltas has its own, and the record is known by the last of them.
+* An **epoch** names an owner. Whoever creates or acquires a session gets a higher epoch than every owner before; what
+  an earlier owner still tries to append is refused, so two processes can never interleave in one log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from agent_server.conversation.events import Event
+from agent_server.errors import AgentServerError
+
+
+class UnknownSession(AgentServerError):
+    """The store holds no log for this session id."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"the store holds no session {session_id}")
+        self.session_id = session_id
+
+
+class SessionExists(AgentServerError):
+    """A log for this session id was created before."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"the store already holds a session {session_id}")
+        self.session_id = session_id
+
+
+class Fenced(AgentServerError):
+    """The caller no longer owns the session: somebody acquired it since, or the caller released it.
+
+    Attributes:
+        epoch: what the caller held.
+        owner: the epoch that owns the session now; None when nobody does.
+    """
+
+    def __init__(self, session_id: str, epoch: int, owner: int | None) -> None:
+        super().__init__(f"epoch {epoch} no longer owns session {session_id} (owner: {owner or 'nobody'})")
+        self.session_id = session_id
+        self.epoch = epoch
+        self.owner = owner
+
+
+class EventStore(Protocol):
+    """Where the logs live. No method awaits: a local store is done on return, a remote one raises `visible` later.
+
+    An appended event belongs to the store: nobody changes it afterwards (Req: EV-01).
+    """
+
+    def create(self, session_id: str) -> int:
+        """Begin an empty log; the caller owns it under the returned epoch.
+
+        Raises:
+            SessionExists: there is a log already.
+        """
+
+    def append(self, session_id: str, epoch: int, events: Sequence[Event]) -> int:
+        """Add events to the end, all or none, and return the last seq of the log after that.
+
+        Raises:
+            Fenced: ``epoch`` does not own the session; nothing was changed.
+            UnknownSession: there is no such log.
+            ValueError: a text run of fewer than one delta; nothing was changed.
+        """
+
+    def read(self, session_id: str, after: int = 0, limit: int | None = None) -> list[tuple[int, Event]]:
+        """The records whose last seq is beyond ``after``, oldest first, at most ``limit`` records, each with that seq.
+
+        A cursor inside a text run gives the whole run again: the log keeps no boundaries between its deltas.
+
+        Raises:
+            UnknownSession: there is no such log.
+        """
+
+    def acquire(self, session_id: str) -> int:
+        """Take the session over: the returned epoch owns it, every former one is fenced out.
+
+        Raises:
+            UnknownSession: there is no such log.
+        """
+
+    def release(self, session_id: str, epoch: int) -> None:
+        """Give the session up. Without effect when ``epoch`` does not own it any more.
+
+        Raises:
+            UnknownSession: there is no such log.
+        """
+
+    def visible(self, session_id: str) -> int:
+        """The highest seq that may be shown to anybody; 0 for an empty log. A local store's is its last seq.
+
+        Raises:
+            UnknownSession: there is no such log.
+        """
+
+    def watch(self, session_id: str, callback: Callable[[int], None]) -> Callable[[], None]:
+        """Call ``callback`` with `visible` each time it has risen; the returned function ends that.
+
+        The callback runs inside the append of a local store: it must be quick. Its exceptions are logged and reach
+        nobody. The seqs that it gets never fall, and one may come twice.
+
+        Raises:
+            UnknownSession: there is no such log.
+        """
+
+    def purge(self, session_id: str) -> None:
+        """Forget the session, its events and its watchers. Without effect when there is no such log."""
