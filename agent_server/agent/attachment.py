@@ -9,25 +9,26 @@ Frames are held until the log says that their events may be shown, and then leav
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from orjson import dumps
 
+from agent_server.agent.fitting import encoded, whole
 from agent_server.agent.projection_v1 import (
     CHUNK_OF_ROLE,
+    UNSEEN,
     ProjectorV1,
-    Update,
     location_of,
     raw_of,
     tool_content_of,
 )
 from agent_server.connection.connection import Connection
-from agent_server.conversation.events import Event, MessageInserted, MessageRole, TextRun
+from agent_server.conversation.events import Event, MessageInserted, MessageRole
 from agent_server.errors import ConnectionClosed, RpcError
 from agent_server.protocol.v1.methods import SESSION_REQUEST_PERMISSION
-from agent_server.sessions.ports import ApprovalQuestion
+from agent_server.sessions.ports import ApprovalQuestion, Outlet
 
 logger = logging.getLogger(__name__)
 
@@ -41,54 +42,56 @@ class ClientAttachment:
         self._projector = ProjectorV1(config_options)
         name = dumps(session_id)
         self._head = b'{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":%b,"update":' % name
-        self._held: deque[tuple[int, bytes]] = deque()
-        self._message: tuple[int, MessageRole] | None = None
+        self._held: list[bytes] = []
+        self._held_seqs: list[int] = []
         self._prefix = b""
         self._suffix = b""
         self._own_prompts: set[int] = set()
 
     def own_prompt(self, prompt_id: int) -> None:
-        """This client sent the prompt itself: it is not told what it said (it knows)."""
+        """This client sent the prompt itself and need not be told what it said."""
         self._own_prompts.add(prompt_id)
 
-    def text_delta(self, seq: int, role: MessageRole, message_id: int, text: str) -> None:
-        """A message grew: the hot path."""
-        if self._message != (message_id, role):
-            self._begin_message(role, message_id)
-        self._held.append((seq, self._prefix + dumps(text) + self._suffix))
+    def text_delta(self, seq: int, text: str) -> None:
+        """The message grew: the hot path."""
+        self._held.append(self._prefix + dumps(text) + self._suffix)
+        self._held_seqs.append(seq)
 
-    def _begin_message(self, role: MessageRole, message_id: int) -> None:
-        self._message = (message_id, role)
+    def begin_message(self, role: MessageRole, message_id: int) -> None:
+        """The deltas that follow belong to this message."""
         kind = CHUNK_OF_ROLE[role].encode()
         self._prefix = self._head + b'{"sessionUpdate":"%b","content":{"type":"text","text":' % kind
         self._suffix = b'},"messageId":"%d"}}}' % message_id
 
-    def event(self, seq: int, event: Event) -> None:
-        """Something other than text happened."""
-        if type(event) is MessageInserted and event.prompt_id in self._own_prompts:
-            self._own_prompts.discard(event.prompt_id)
-            return
-        if type(event) is TextRun:  # live text came as deltas
-            return
-        for update in self._projector.updates(event):
-            self._held.append((seq, self._head + dumps(update) + b"}}"))
+    def events(self, first_seq: int, events: Sequence[Event]) -> None:
+        """Other things happened."""
+        for seq, event in enumerate(events, first_seq):
+            if type(event) in UNSEEN:
+                continue
+            if type(event) is MessageInserted and event.prompt_id in self._own_prompts:
+                self._own_prompts.discard(event.prompt_id)
+                continue
+            for update in self._projector.updates(event):
+                self._held.append(self._head + encoded(update) + b"}}")
+                self._held_seqs.append(seq)
 
-    def released(self, seq: int) -> None:
-        """Everything up to this seq may be shown now."""
-        held = self._held
-        if not held:
-            return
-        if held[-1][0] <= seq:
-            frames = [frame for _, frame in held]
-            held.clear()
-            self._connection.send_frames(frames)
-            return
-        while held and held[0][0] <= seq:
-            self._connection.send_frame(held.popleft()[1])
+    def released(self, seq: int) -> Outlet | None:
+        """Everything up to this seq may be shown now; it leaves when the connection hurries."""
+        held, seqs = self._held, self._held_seqs
+        if not seqs or seqs[0] > seq:
+            return None
+        if seqs[-1] <= seq:
+            self._held, self._held_seqs = [], []
+        else:
+            shown = bisect_right(seqs, seq)
+            self._held, self._held_seqs = held[shown:], seqs[shown:]
+            held = held[:shown]
+        self._connection.send_frames(held)
+        return self._connection
 
-    def tell(self, update: Update) -> None:
-        """Send an update that belongs to no event (the list of commands)."""
-        self._connection.send_frame(self._head + dumps(update) + b"}}")
+    def tell(self, update: bytes) -> None:
+        """Send an update that belongs to no event (the list of commands), as JSON text."""
+        self._connection.send_frame(self._head + update + b"}}")
 
     @property
     def congested(self) -> bool:
@@ -101,7 +104,7 @@ class ClientAttachment:
 
     async def ask_approval(self, question: ApprovalQuestion) -> str | None:
         """Ask the user with ``session/request_permission``; errors and unknown outcomes are no answer."""
-        params = dumps({"sessionId": self._session_id, **_permission(question)})
+        params = whole({"sessionId": self._session_id, **_permission(question)})
         try:
             raw = await self._connection.request_encoded(SESSION_REQUEST_PERMISSION.name, params, self._session_id)
             outcome = SESSION_REQUEST_PERMISSION.validate_result(raw).outcome

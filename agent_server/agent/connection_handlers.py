@@ -63,7 +63,7 @@ class AgentConnection:
         self._client_capabilities: dict[str, Any] = {}
         self._requested_version: int | None = None
         self._ever_had_session = False
-        router = Router(AGENT_METHODS, AgentConnection)
+        router = Router(AGENT_METHODS, AgentConnection, plain=True)
         self.connection = Connection(transport, router, self, self._find_session, opened=False)
 
     async def run(self, *, drain_s: float = 1.0) -> None:
@@ -74,13 +74,17 @@ class AgentConnection:
             for agent_session in self._sessions.values():
                 agent_session.session.detach(agent_session.attachment)
 
+    def _load_behind_the_answer(self) -> None:
+        self.connection.hurry()
+        self._load()
+
     def _load(self) -> None:
         """Get everything else ready, once."""
         if self._service is None:
             from agent_server.agent.session_handlers import AgentSession
 
             self._service = self._load_service()
-            self.connection.open(router=Router(AGENT_METHODS, AgentConnection, AgentSession))
+            self.connection.open(router=Router(AGENT_METHODS, AgentConnection, AgentSession, plain=True))
 
     @property
     def _ready_service(self) -> AgentService:
@@ -108,7 +112,7 @@ class AgentConnection:
         capabilities = params.client_capabilities.to_wire()
         self._client_capabilities = capabilities
         self.connection.open(offered=lambda path: offers(capabilities, path))
-        return answered(INITIALIZE.encoded(initialize_result()), self._load)
+        return answered(INITIALIZE.encoded(initialize_result()), self._load_behind_the_answer)
 
     @handles(AUTHENTICATE)
     def authenticate(self, params: AuthenticateRequest) -> AuthenticateResponse:

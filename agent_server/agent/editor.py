@@ -55,8 +55,9 @@ class EditorWorkspace(LocalWorkspace):
         writes: bool,
         terminals: bool,
         commands_in_editor: bool = False,
+        env_allow: Sequence[str] = (),
     ) -> None:
-        super().__init__(cwd, roots)
+        super().__init__(cwd, roots, env_allow=env_allow)
         self._connection = connection
         self._session_id = ""
         self._reads = reads

@@ -12,18 +12,24 @@ from typing import Any, Final
 import orjson
 
 from agent_server.agent.content import MAX_SHOWN_CHARS, block_of, shown
+from agent_server.agent.fitting import holdable
 from agent_server.conversation.content import TextPart
 from agent_server.conversation.events import (
     Event,
     MessageInserted,
     MessagePart,
+    ModelResponded,
     OptionChanged,
     PlanUpdated,
-    TerminalExited,
+    PromptReceived,
+    SessionCreated,
     TerminalOutput,
     TerminalStarted,
     TextRun,
     ToolCallUpserted,
+    ToolResultRecorded,
+    TurnEnded,
+    TurnStarted,
     UsageReported,
 )
 from agent_server.conversation.tool_calls import FileChange, Location, TerminalRef, ToolContent, ToolStatus
@@ -35,6 +41,9 @@ CHUNK_OF_ROLE: Final = {
     "agent": "agent_message_chunk",
     "thought": "agent_thought_chunk",
 }
+UNSEEN: Final = frozenset({SessionCreated, PromptReceived, TurnStarted, TurnEnded, ModelResponded, ToolResultRecorded})
+"""Events of which a client of version 1 is told nothing: known beforehand, because most events are such."""
+
 TERMINAL_TAIL_BYTES: Final = 32 * 1024
 MAX_DIFF_CHARS: Final = 1024 * 1024
 MAX_RAW_BYTES: Final = 1024 * 1024
@@ -75,23 +84,11 @@ class ProjectorV1:
         self._config_options = config_options
         self._calls: dict[str, tuple[ToolContent, ...]] = {}
         self._terminals: dict[str, _Terminal] = {}
-        self._handlers: dict[type, Callable[[Any], list[Update]]] = {
-            TextRun: self._text_run,
-            MessageInserted: self._message,
-            MessagePart: self._message_part,
-            ToolCallUpserted: self._tool_call,
-            TerminalStarted: self._terminal_started,
-            TerminalOutput: self._terminal_output,
-            TerminalExited: self._terminal_exited,
-            PlanUpdated: self._plan,
-            UsageReported: self._usage,
-            OptionChanged: self._option,
-        }
 
     def updates(self, event: Event) -> list[Update]:
         """What a client is told about an event: often nothing."""
-        handler = self._handlers.get(type(event))
-        return handler(event) if handler is not None else []
+        project = _PROJECTIONS.get(type(event))
+        return project(self, event) if project is not None else []
 
     def _text_run(self, event: TextRun) -> list[Update]:
         return [
@@ -148,9 +145,6 @@ class ProjectorV1:
         terminal.write(event.data)
         return self._shown_again(terminal)
 
-    def _terminal_exited(self, event: TerminalExited) -> list[Update]:
-        return []
-
     def _shown_again(self, terminal: _Terminal) -> list[Update]:
         content = self._content(self._calls.get(terminal.call_id, ()))
         return [{"sessionUpdate": "tool_call_update", "toolCallId": terminal.call_id, "content": content}]
@@ -184,6 +178,19 @@ class ProjectorV1:
         if event.option_id != "mode":
             return [changed]
         return [{"sessionUpdate": "current_mode_update", "currentModeId": event.value}, changed]
+
+
+_PROJECTIONS: Final[dict[type, Callable[[ProjectorV1, Any], list[Update]]]] = {
+    TextRun: ProjectorV1._text_run,
+    MessageInserted: ProjectorV1._message,
+    MessagePart: ProjectorV1._message_part,
+    ToolCallUpserted: ProjectorV1._tool_call,
+    TerminalStarted: ProjectorV1._terminal_started,
+    TerminalOutput: ProjectorV1._terminal_output,
+    PlanUpdated: ProjectorV1._plan,
+    UsageReported: ProjectorV1._usage,
+    OptionChanged: ProjectorV1._option,
+}
 
 
 def _chunk(role: str, message_id: int, block: dict[str, Any]) -> Update:
@@ -222,5 +229,9 @@ def _diff(change: FileChange) -> dict[str, Any]:
 
 def raw_of(value: Any) -> Any:
     """A raw input or output, or a note in its place when it would not fit into an update."""
-    size = len(orjson.dumps(value, default=str))
+    try:
+        size = len(orjson.dumps(value))
+    except TypeError:
+        value = holdable(value)
+        size = len(orjson.dumps(value))
     return value if size <= MAX_RAW_BYTES else {"notShown": f"{size} bytes"}

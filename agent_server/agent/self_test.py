@@ -57,8 +57,8 @@ class SelfTest:
 
 async def _permissions(context: ToolContext, count: int) -> ToolResult:
     granted = 0
-    for number in range(count):
-        granted += await context.ask_permission("Self test", subject=f"self_test {number}")
+    for _ in range(count):
+        granted += await context.ask_permission("Self test", subject="self_test")
     return ToolResult.text(f"{granted} of {count} were granted")
 
 

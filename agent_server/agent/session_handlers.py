@@ -41,20 +41,16 @@ class AgentSession:
 
     def __init__(self, service: AgentService, connection: Connection, session: Session) -> None:
         self._service = service
+        self._connection = connection
         self.session = session
         self.attachment = ClientAttachment(connection, session.id, lambda: config_options(session))
         session.attach(self.attachment)
 
     def announce(self) -> None:
         """Say what a new session has to say, once the client knows it: its commands."""
-        commands = []
-        for command in self.session.provider.commands():
-            entry: dict[str, Any] = {"name": command.name, "description": command.description}
-            if command.hint:
-                entry["input"] = {"hint": command.hint}
-            commands.append(entry)
-        if commands:
-            self.attachment.tell({"sessionUpdate": "available_commands_update", "availableCommands": commands})
+        commands = self._service.commands_update()
+        if commands is not None:
+            self.attachment.tell(commands)
 
     @handles(SESSION_PROMPT)
     def prompt(self, params: PromptRequest) -> Deferred[PromptResponse]:
@@ -72,9 +68,9 @@ class AgentSession:
                 answer.fail(RpcError(REQUEST_CANCELLED, "Request cancelled", {"details": "the prompt was withdrawn"}))
 
         session = self.session
-        prompt = session.prompt(parts_of(params.prompt), settled)
-        self.attachment.own_prompt(prompt.prompt_id)
-        answer.on_cancel = lambda: session.withdraw(prompt)
+        prompt = session.prompt(parts_of(params.prompt), settled, self.attachment)
+        # At the end of the connection nobody withdraws a prompt: all of them are cancelled (promise P9).
+        answer.on_cancel = lambda: session.cancel() if self._connection.closed else session.withdraw(prompt)
         self._service.supervisor.ensure_working(session)
         return answer
 

@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from agent_server.config.settings import Settings, SettingsError
+from agent_server.config.files import PROJECT_FILE
+from agent_server.config.settings import Settings, SettingsError, resolve
 
 if TYPE_CHECKING:
     from agent_server.agent.service import AgentService
@@ -44,30 +45,25 @@ def make_provider(model: str | None) -> Provider:
 def make_service(settings: Settings, supervisor: SessionSupervisor, provider: Provider) -> AgentService:
     """The service of one process."""
     from agent_server.agent.service import AgentService
+    from agent_server.sessions.session import Limits
+
+    usual = (None, Limits(settings.max_turn_requests, settings.approval_timeout_s))
+
+    def choices_for(cwd: str) -> tuple[str | None, Limits]:
+        if not os.path.exists(os.path.join(cwd, PROJECT_FILE)):
+            return usual
+        project = resolve(project_dir=cwd, environment={}).settings
+        limit = min(settings.max_turn_requests, project.max_turn_requests)
+        return project.model, Limits(limit, settings.approval_timeout_s)
 
     return AgentService(
         supervisor,
         provider,
         LazyTools(lambda: _toolbox(settings)),
-        choices_for=lambda cwd: project_choices(settings, cwd),
+        choices_for=choices_for,
         commands_in_editor=settings.commands_in_editor,
+        env_allow=settings.tool_env_allow,
     )
-
-
-def project_choices(settings: Settings, cwd: str) -> tuple[str | None, Limits]:
-    """The model and the limits of a session in this directory, its project file heeded."""
-    from agent_server.config.files import PROJECT_FILE
-    from agent_server.sessions.session import Limits
-
-    model = None
-    if os.path.exists(os.path.join(cwd, PROJECT_FILE)):
-        from agent_server.config.settings import resolve
-
-        project = resolve(project_dir=cwd, environment={}).settings
-        model = project.model
-        limit = min(settings.max_turn_requests, project.max_turn_requests)
-        return model, Limits(limit, settings.approval_timeout_s)
-    return model, Limits(settings.max_turn_requests, settings.approval_timeout_s)
 
 
 class LazyTools:
@@ -109,4 +105,4 @@ def _toolbox(settings: Settings) -> Toolbox:
     from agent_server.agent.self_test import SelfTest
     from agent_server.tools.toolbox import Toolbox, default_toolbox
 
-    return Toolbox([*default_toolbox(), SelfTest()])
+    return Toolbox([*default_toolbox(command_timeout_s=settings.command_timeout_s), SelfTest()])

@@ -32,6 +32,15 @@ class TerminalLines:
             threading.Thread(target=self._read_all, name="terminal", daemon=True).start()
         return await self._waiting
 
+    def forget_typed(self) -> None:
+        """What was typed before a question can be no answer to it."""
+        try:
+            import termios
+
+            termios.tcflush(self._stream.fileno(), termios.TCIFLUSH)
+        except (ImportError, OSError, ValueError):
+            pass
+
     def _read_all(self) -> None:
         at_end = False
         while not at_end:
@@ -77,10 +86,14 @@ class TerminalQuestions:
         """Ask."""
         async with self._turn:
             self._renderer.activity("")
+            self._lines.forget_typed()
             self._renderer.question(request)
             self._renderer.options(request)
             outcome = self._policy(request)
-            return await outcome if isawaitable(outcome) else outcome
+            try:
+                return await outcome if isawaitable(outcome) else outcome
+            finally:
+                self._renderer.activity("Working")
 
     async def _choose(self, request: RequestPermissionRequest) -> str | None:
         count = len(request.options)

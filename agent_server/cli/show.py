@@ -68,7 +68,11 @@ class Show:
             terminals=None if job.read_only else LocalTerminals(),
         )
         self.listener = None if job.json else self._renderer.take
-        self._renderer.activity("Starting" if not job.json else "")
+        self._renderer.activity("Starting")
+
+    def begin(self) -> None:
+        """The agent has the prompt."""
+        self._renderer.activity("Working")
 
     def say(self, text: str) -> None:
         """A line to the person."""

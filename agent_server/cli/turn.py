@@ -123,6 +123,7 @@ async def _run(turn: Turn, job: Job, show: Show) -> ExitCode:
             show.agent = agent
             session = await _prepare(agent, job, show)
             turn.session = session
+            show.begin()
             response = await session.prompt(job.prompt)
             show.stop_reason = response.stop_reason
             return exit_code_of(response.stop_reason, denied=show.denied)

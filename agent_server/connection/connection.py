@@ -24,6 +24,7 @@ from agent_server.connection.outcome import error_of
 from agent_server.connection.router import METHOD_NOT_FOUND, Route, Router
 from agent_server.errors import CapabilityMissing, ConnectionClosed, RpcError
 from agent_server.jsonrpc import Failure, Notification, Peer, Request, RequestId, Success, Violation
+from agent_server.jsonrpc.messages import encode_error
 from agent_server.protocol.method import NotificationMethod, RequestMethod
 from agent_server.transport.port import Transport
 
@@ -36,6 +37,9 @@ R = TypeVar("R", bound="Model")
 logger = logging.getLogger(__name__)
 
 MAX_SENT_FRAME_BYTES: Final = 8 * 1024 * 1024
+ENVELOPE_BYTES: Final = 32 * 1024
+"""Room in a frame for what surrounds params and results: the longest legal id, escaped."""
+
 MAX_UNSENT_BYTES: Final = 1024 * 1024
 """Unsent bytes at which the reader stops taking new work."""
 
@@ -74,6 +78,7 @@ class Connection:
         self._peer = Peer()
         self._lanes = Lanes()
         self._waiting: dict[int, tuple[asyncio.Future[Any], str | None]] = {}
+        self._arrived: dict[asyncio.Future[Any], Success | Failure] = {}
         self._working: dict[RequestId, asyncio.Task[None] | Deferred[Any] | None] = {}
         self._withdrawn: set[RequestId] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -81,6 +86,7 @@ class Connection:
         self._idle = asyncio.Event()
         self._idle.set()
         self._paused = False
+        self._in_batch = False
         self._offered: Callable[[str], bool] = lambda _capability: True
         self._loop = asyncio.get_running_loop()
 
@@ -139,6 +145,7 @@ class Connection:
 
     async def _finish(self) -> None:
         self._ended.set()
+        self._transport.pause_reading()  # what is not taken is not owed an answer
         for task in list(self._tasks):
             task.cancel()
         for request_id in list(self._working):
@@ -149,6 +156,8 @@ class Connection:
         except TimeoutError:
             pass
         finally:
+            for future in list(self._arrived):
+                self._settle_arrived(future)
             self._fail_waiting()
             self._transport.close()
 
@@ -161,8 +170,10 @@ class Connection:
             message = receive(frames.pop())
             self._take(message)
         else:
+            self._in_batch = True
             for frame in frames:
                 self._take(receive(frame))
+            self._in_batch = False
         if self._lanes.count > MAX_WAITING or self._transport.unsent_bytes > MAX_UNSENT_BYTES:
             self._pause()
 
@@ -196,8 +207,15 @@ class Connection:
             return
         future, session_id = entry
         if session_id is not None and self._lanes.holds(session_id):
-            self._lanes.append(session_id, lambda: _settle(future, message))
+            del self._waiting[message.id]  # type: ignore[arg-type]  # answered, even if the far end goes now
+            self._arrived[future] = message
+            self._lanes.append(session_id, lambda: self._settle_arrived(future))
         else:
+            _settle(future, message)
+
+    def _settle_arrived(self, future: asyncio.Future[Any]) -> None:
+        message = self._arrived.pop(future, None)
+        if message is not None:
             _settle(future, message)
 
     def _take_notification(self, message: Notification) -> None:
@@ -211,7 +229,7 @@ class Connection:
             return
         try:
             params = route.validate(message.params)
-        except RpcError as error:
+        except Exception as error:  # noqa: BLE001 - one frame's trouble must not reach the reader
             logger.info("ignored %s: %s", message.method, error)
             return
         session_id = params.session_id if route.lane else None
@@ -233,6 +251,7 @@ class Connection:
             self._spawn(self._finish_hearing(outcome, route, session_id))
 
     async def _finish_hearing(self, outcome: Coroutine[Any, Any, None], route: Route, session_id: str | None) -> None:
+        holder = self._lanes.enter(session_id)
         try:
             await outcome
         except BaseException as error:
@@ -240,13 +259,14 @@ class Connection:
                 raise
             logger.info("handler of %s failed: %r", route.method.name, error)
         finally:
+            holder.session_id = None
             if session_id is not None:
                 self._release(session_id)
 
     def _take_request(self, message: Request) -> None:
         request_id = message.id
         if not self._opened and message.method != self._first_method:
-            details = f"{message.method} came before {self._first_method}"
+            details = f"{message.method[:100]!r} came before {self._first_method}"
             self._settle(request_id, RpcError(INVALID_REQUEST, "Invalid request", {"details": details}))
             return
         route = self._router.route(message.method)
@@ -256,7 +276,7 @@ class Connection:
             return
         try:
             params = route.validate(message.params)
-        except RpcError as error:
+        except Exception as error:  # noqa: BLE001 - as above
             self._settle(request_id, error)
             return
         self._working[request_id] = None
@@ -279,7 +299,7 @@ class Connection:
         if type(outcome) is Deferred:
             self._working[request_id] = outcome
             outcome.then(lambda result, error: self._deferred_settled(request_id, outcome, result, error))
-        elif type(outcome) is CoroutineType:
+        elif type(outcome) is CoroutineType or hasattr(type(outcome), "__await__"):
             if session_id is not None:
                 # A notification behind this request must not be handled before the handler had its first step.
                 self._lanes.hold(session_id)
@@ -289,6 +309,7 @@ class Connection:
                 self._working[request_id] = self._spawn(self._answer(request_id, outcome))
         else:
             self._respond(request_id, outcome)
+            self.hurry()
 
     async def _answer(self, request_id: RequestId, outcome: Coroutine[Any, Any, Any]) -> None:
         """The boundary of an asynchronous handler: whatever it does becomes one answer."""
@@ -302,9 +323,14 @@ class Connection:
                 raise
             return
         if type(result) is Deferred:
+            if request_id in self._working:
+                self._working[request_id] = result
+                if request_id in self._withdrawn:
+                    _call(result.on_cancel)
             result.then(lambda value, error: self._deferred_settled(request_id, result, value, error))
         else:
             self._respond(request_id, result)
+            self.hurry()
 
     def _deferred_settled(
         self, request_id: RequestId, deferred: Deferred[Any], result: Any, error: BaseException | None
@@ -312,31 +338,37 @@ class Connection:
         if error is not None:
             self._refuse(request_id, error)
             return
-        self._respond(request_id, result)
-        if deferred.after is not None:
-            deferred.after()
+        if self._respond(request_id, result):
+            _call(deferred.after)
+        self.hurry()
 
     # Answering
 
-    def _respond(self, request_id: RequestId, result: Model) -> None:
+    def _respond(self, request_id: RequestId, result: Model) -> bool:
+        """Whether the result is the answer: it can be encoded, is not too long, and nothing was answered before."""
         try:
             encoded = result.to_json()
         except Exception as error:  # noqa: BLE001 - a result that cannot be encoded is the handler's failure
             self._refuse(request_id, error)
-            return
-        if len(encoded) > MAX_SENT_FRAME_BYTES - 1024:
+            return False
+        if len(encoded) > MAX_SENT_FRAME_BYTES - ENVELOPE_BYTES:
             self._refuse(request_id, RpcError(-32603, "Internal error", {"details": "the result is above 8 MiB"}))
-            return
-        if self._done(request_id):
-            self._transport.send(self._peer.result(request_id, encoded))
+            return False
+        if not self._done(request_id):
+            return False
+        frame = self._peer.result(request_id, encoded)
+        if self._in_batch:
+            self._transport.send(frame)
+        else:
+            self._transport.send_all([frame])  # the caller hurries, so nothing need be scheduled
+        return True
 
     def _refuse(self, request_id: RequestId, error: BaseException) -> None:
         if self._done(request_id):
             self._settle(request_id, error)
 
     def _settle(self, request_id: RequestId, error: BaseException) -> None:
-        code, message, data = error_of(error)
-        self._transport.send(self._peer.error(request_id, code, message, data))
+        self._transport.send(self._peer.error(request_id, *_sendable(*error_of(error))))
 
     def _done(self, request_id: RequestId) -> bool:
         """Whether this is the request's first outcome."""
@@ -355,16 +387,14 @@ class Connection:
 
     def _withdraw(self, request_id: RequestId) -> None:
         """The asker no longer wants the answer, or we are about to stop."""
-        if request_id not in self._working:
-            return
-        work = self._working[request_id]
-        if isinstance(work, Deferred):
-            if work.on_cancel is not None:
-                work.on_cancel()
+        if request_id not in self._working or request_id in self._withdrawn:
             return
         self._withdrawn.add(request_id)
-        if work is not None:
-            work.cancel()
+        work = self._working[request_id]
+        if isinstance(work, Deferred):
+            _call(work.on_cancel)
+        elif work is not None:
+            self._loop.call_soon(work.cancel)  # a task cancelled before its first step would never answer
 
     # Sending
 
@@ -396,21 +426,29 @@ class Connection:
         """
         if self._ended.is_set():
             raise ConnectionClosed(f"{method}: the connection is closed")
-        if len(params) > MAX_SENT_FRAME_BYTES - 1024:
+        if len(params) > MAX_SENT_FRAME_BYTES - ENVELOPE_BYTES:
             raise RpcError(-32603, "Internal error", {"details": f"{method}: the request would be above 8 MiB"})
         future: asyncio.Future[Any] = self._loop.create_future()
         request_id, frame = self._peer.request(method, params)
-        self._waiting[request_id] = (future, session_id)
-        self._transport.send(frame)
+        # What a notification's handler asks must not wait behind that handler.
+        self._waiting[request_id] = (future, None if self._lanes.held_here(session_id) else session_id)
+        self._transport.send_all([frame])
+        self._transport.hurry()
         try:
             return await future
         except asyncio.CancelledError:
-            if not self._ended.is_set():
+            answered = (future.done() and not future.cancelled()) or future in self._arrived
+            if not answered and not self._ended.is_set():
                 self._peer.forget(request_id)
                 self._transport.send(self._peer.notification("$/cancel_request", b'{"requestId":%d}' % request_id))
             raise
         finally:
-            del self._waiting[request_id]
+            self._waiting.pop(request_id, None)
+
+    def hurry(self) -> None:
+        """Write what is queued now: somebody waits for it. Answers to the frames of one read still share a write."""
+        if not self._in_batch:
+            self._transport.hurry()
 
     def notify(self, method: NotificationMethod[P], params: P) -> None:
         """Tell the far end. Silent when it has gone.
@@ -434,9 +472,10 @@ class Connection:
         self._transport.send(frame)
 
     def send_frames(self, frames: list[bytes]) -> None:
-        """As `send_frame`, for the frames of one loop turn."""
-        for frame in frames:
-            self.send_frame(frame)
+        """As `send_frame`, for several frames; they leave with the next `hurry`."""
+        if frames and len(max(frames, key=len)) > MAX_SENT_FRAME_BYTES:
+            raise ValueError("a frame is above the limit of 8 MiB")
+        self._transport.send_all(frames)
 
     def _fail_waiting(self) -> None:
         for future, _session in list(self._waiting.values()):
@@ -479,6 +518,27 @@ def _settle(future: asyncio.Future[Any], message: Success | Failure) -> None:
     else:
         assert isinstance(message, Failure)
         future.set_exception(RpcError(message.code, message.message, message.data))
+
+
+def _sendable(code: int, message: str, data: Any) -> tuple[int, str, Any]:
+    """An error object that can be sent: a handler may have put anything into it."""
+    try:
+        size = len(encode_error(None, code, message, data))
+    except TypeError as error:
+        logger.error("the error %s %r cannot be encoded: %s", code, message, error)
+    else:
+        if size <= MAX_SENT_FRAME_BYTES - ENVELOPE_BYTES:
+            return code, message, data
+    return -32603, "Internal error", {"details": "the request failed, and its error could not be sent"}
+
+
+def _call(hook: Callable[[], None] | None) -> None:
+    """Run a handler's hook; what it raises concerns nobody else."""
+    if hook is not None:
+        try:
+            hook()
+        except BaseException as error:
+            logger.error("a handler's hook failed", exc_info=error)
 
 
 def _withdrawn() -> RpcError:

@@ -9,12 +9,26 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Final, TypeAlias
 
 Job: TypeAlias = Callable[[], None]
 
 MAX_WAITING: Final = 4096
 """Jobs that may wait over all lanes before the reader pauses."""
+
+
+class Holder:
+    """What a running notification handler and the tasks that it starts carry with them, while it holds a lane."""
+
+    __slots__ = ("lanes", "session_id")
+
+    def __init__(self, lanes: Lanes, session_id: str | None) -> None:
+        self.lanes = lanes
+        self.session_id = session_id
+
+
+_HOLDER: Final[ContextVar[Holder | None]] = ContextVar("_HOLDER", default=None)
 
 
 class Lanes:
@@ -32,6 +46,17 @@ class Lanes:
     def hold(self, session_id: str) -> None:
         """What comes for this session waits from now on, until `release`."""
         self._waiting.setdefault(session_id, deque())
+
+    def enter(self, session_id: str | None) -> Holder:
+        """The current task runs what holds the lane. Its end is to be marked by clearing the holder's session id."""
+        holder = Holder(self, session_id)
+        _HOLDER.set(holder)
+        return holder
+
+    def held_here(self, session_id: str | None) -> bool:
+        """Whether the current task works for what holds that lane."""
+        holder = _HOLDER.get()
+        return holder is not None and holder.lanes is self and holder.session_id == session_id
 
     def append(self, session_id: str, job: Job) -> None:
         """Queue a job behind what holds the lane."""

@@ -16,11 +16,12 @@ INVALID_PARAMS = -32602
 class Route:
     """One method and what answers it. ``session_scoped`` routes run on the session named in the params."""
 
-    __slots__ = ("handler", "is_request", "lane", "method", "session_scoped")
+    __slots__ = ("_plain", "handler", "is_request", "lane", "method", "session_scoped")
 
-    def __init__(self, method: Method, handler: Handler) -> None:
+    def __init__(self, method: Method, handler: Handler, *, plain: bool = False) -> None:
         self.method = method
         self.handler = handler
+        self._plain = method.plain if plain else None
         self.is_request = isinstance(method, RequestMethod)
         self.session_scoped = method.scope is Scope.SESSION
         self.lane = method.scope is not Scope.CONNECTION
@@ -31,6 +32,10 @@ class Route:
         Raises:
             RpcError: -32602; ``data.details`` names the field, the type given and what was expected.
         """
+        if self._plain is not None and type(raw) is dict:
+            read = self._plain(raw)
+            if read is not None:
+                return read
         if raw is None:
             raw = {}
         elif type(raw) is not dict:
@@ -46,9 +51,20 @@ class Route:
 
 
 class Router:
-    """Knows which class answers which method: no I/O, no tasks, no sessions."""
+    """Knows which class answers which method: no I/O, no tasks, no sessions.
 
-    def __init__(self, methods: Iterable[Method], connection_class: type, session_class: type | None = None) -> None:
+    ``plain`` lets the commonest messages reach their handlers without their models (see the methods' ``plain``): only
+    for handlers that ask nothing of their params but the models' attributes.
+    """
+
+    def __init__(
+        self,
+        methods: Iterable[Method],
+        connection_class: type,
+        session_class: type | None = None,
+        *,
+        plain: bool = False,
+    ) -> None:
         """Collect the marked handlers of the two classes.
 
         Raises:
@@ -62,7 +78,7 @@ class Router:
             for name, (method, handler) in handlers_of(cls).items():
                 if known.get(name) is not method or (method.scope is Scope.SESSION) != (cls is session_class):
                     raise TypeError(f"{cls.__name__} cannot handle {name}")
-                self._routes[name] = Route(method, handler)
+                self._routes[name] = Route(method, handler, plain=plain)
 
     def route(self, name: str) -> Route | None:
         """The route of that method, or None."""

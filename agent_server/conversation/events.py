@@ -10,6 +10,7 @@ are made for every prompt. Nobody changes an event after it was appended.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -70,12 +71,21 @@ class MessageInserted:
 
 @dataclass(slots=True)
 class TextRun:
-    """Consecutive deltas of one message. Each delta has its own seq; ``count`` of them share this record."""
+    """Consecutive deltas of one message. Each delta has its own seq; ``count`` of them share this record.
+
+    ``pieces`` make up the text. Small deltas are joined into one piece; long ones are kept as they came, because
+    joining them would only copy them.
+    """
 
     message_id: int
     role: MessageRole
-    text: str
+    pieces: Sequence[str]
     count: int
+
+    @property
+    def text(self) -> str:
+        """The whole text of the run."""
+        return self.pieces[0] if len(self.pieces) == 1 else "".join(self.pieces)
 
 
 @dataclass(slots=True)

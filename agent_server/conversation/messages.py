@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from agent_server.conversation.content import Part
@@ -24,13 +24,47 @@ class ToolRequest:
     arguments: dict[str, Any]
 
 
-@dataclass(slots=True)
 class AssistantMessage:
-    """What the model answered in one response: text, thoughts and the tool calls it asked for."""
+    """What the model answered in one response: text, thoughts and the tool calls it asked for.
 
-    text: str = ""
-    thought: str = ""
-    tool_requests: list[ToolRequest] = field(default_factory=list)
+    Text may be given in pieces; they are joined when somebody first reads it.
+    """
+
+    __slots__ = ("_text", "_thought", "tool_requests")
+
+    def __init__(
+        self,
+        text: str | list[str] = "",
+        thought: str | list[str] = "",
+        tool_requests: list[ToolRequest] | None = None,
+    ) -> None:
+        self._text = text
+        self._thought = thought
+        self.tool_requests = tool_requests if tool_requests is not None else []
+
+    @property
+    def text(self) -> str:
+        """The answer."""
+        if not isinstance(self._text, str):
+            self._text = "".join(self._text)
+        return self._text
+
+    @property
+    def thought(self) -> str:
+        """The reasoning."""
+        if not isinstance(self._thought, str):
+            self._thought = "".join(self._thought)
+        return self._thought
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AssistantMessage) and (
+            (self.text, self.thought, self.tool_requests) == (other.text, other.thought, other.tool_requests)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def __repr__(self) -> str:
+        return f"AssistantMessage({self.text!r}, {self.thought!r}, {self.tool_requests!r})"
 
 
 @dataclass(slots=True)

@@ -1,10 +1,13 @@
 """The model's context, folded from the events of a session. Pure.
 
-It grows with the log instead of being rebuilt for every request. Text of a response that is still streaming is kept in
-pieces and joined when the response is complete, so that a long stream costs linear time.
+It grows with the log instead of being rebuilt for every request. The text of a response is kept in pieces until
+somebody reads it, so that a long stream costs linear time and is not copied for nobody.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from agent_server.conversation.content import TextPart
 from agent_server.conversation.events import (
@@ -37,37 +40,38 @@ class ModelContext:
         self._unanswered: dict[str, str] = {}
         self._turn_start = 0
 
-    def apply(self, event: Event) -> None:
-        """Fold one event."""
-        kind = type(event)
-        if kind is TextRun:
-            assert isinstance(event, TextRun)
-            (self._thought if event.role == "thought" else self._text).append(event.text)
-        elif kind is MessageInserted:
-            assert isinstance(event, MessageInserted)
-            self._close_response(())
-            if event.role == "user":
-                self.messages.append(UserMessage(event.parts))
-        elif kind is ModelResponded:
-            assert isinstance(event, ModelResponded)
-            self._close_response(event.tool_requests)
-        elif kind is ToolResultRecorded:
-            assert isinstance(event, ToolResultRecorded)
-            self._unanswered.pop(event.provider_call_id, None)
-            self.messages.append(
-                ToolResultMessage(event.provider_call_id, event.name, event.parts, is_error=event.is_error)
-            )
-        elif kind is TurnStarted:
-            self._turn_start = len(self.messages)
-        elif kind is TurnEnded:
-            assert isinstance(event, TurnEnded)
-            self._end_turn(event)
+    def apply(self, events: Iterable[Event]) -> None:
+        """Fold events, in their order."""
+        for event in events:
+            fold = _FOLDS.get(type(event))
+            if fold is not None:
+                fold(self, event)
+
+    def text_run(self, event: TextRun) -> None:
+        """Fold the commonest event."""
+        (self._thought if event.role == "thought" else self._text).extend(event.pieces)
+
+    def _message(self, event: MessageInserted) -> None:
+        self._close_response(())
+        if event.role == "user":
+            self.messages.append(UserMessage(event.parts))
+
+    def _response(self, event: ModelResponded) -> None:
+        self._close_response(event.tool_requests)
+
+    def _tool_result(self, event: ToolResultRecorded) -> None:
+        self._unanswered.pop(event.provider_call_id, None)
+        result = ToolResultMessage(event.provider_call_id, event.name, event.parts, is_error=event.is_error)
+        self.messages.append(result)
+
+    def _begin_turn(self, event: TurnStarted) -> None:
+        self._turn_start = len(self.messages)
 
     def _close_response(self, requests: tuple[tuple[str, str, dict[str, object]], ...]) -> None:
         if not (self._text or self._thought or requests):
             return
         tools = [ToolRequest(call_id, name, arguments) for call_id, name, arguments in requests]
-        self.messages.append(AssistantMessage("".join(self._text), "".join(self._thought), tools))
+        self.messages.append(AssistantMessage(self._text, self._thought, tools))
         self._unanswered = {tool.call_id: tool.name for tool in tools}
         self._text, self._thought = [], []
 
@@ -79,3 +83,13 @@ class ModelContext:
         for call_id, name in self._unanswered.items():  # models refuse a call without its result
             self.messages.append(ToolResultMessage(call_id, name, (TextPart(_ABORTED),), is_error=True))
         self._unanswered = {}
+
+
+_FOLDS: dict[type, Callable[[ModelContext, Any], None]] = {
+    TextRun: ModelContext.text_run,
+    MessageInserted: ModelContext._message,
+    ModelResponded: ModelContext._response,
+    ToolResultRecorded: ModelContext._tool_result,
+    TurnStarted: ModelContext._begin_turn,
+    TurnEnded: ModelContext._end_turn,
+}

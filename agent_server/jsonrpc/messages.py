@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isinf
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -19,6 +20,7 @@ RequestId: TypeAlias = int | str | None
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
+INTERNAL_ERROR: Final = -32603
 
 MAX_DEPTH: Final = 128
 """Deepest nesting accepted. orjson reads 1,024 levels but writes only 254: what we could not echo is refused here."""
@@ -26,12 +28,22 @@ MAX_DEPTH: Final = 128
 BIG_FRAME_BYTES: Final = 128 * 1024
 """Above this size a frame is decoded by jiter: ten times faster on long strings, and without a second copy."""
 
+MAX_ID_CHARS: Final = 4096
+"""Longest string id accepted: it is echoed, and what we send is bounded."""
+
 _INT64_MIN: Final = -(2**63)
 _INT64_MAX: Final = 2**63 - 1
+_UINT64_MAX: Final = 2**64 - 1
+
+_TOO_DEEP: Final = f"nested deeper than {MAX_DEPTH} levels, or holds a number above 64 bits"
 
 _LEADING_ID: Final = re.compile(
     rb'\s*\{(?:\s*"(?:jsonrpc|method)"\s*:\s*"[^"\\]{0,256}"\s*,)*\s*"id"\s*:\s*(-?\d{1,19}|"[^"\\]{0,256}")\s*[,}]'
 )
+_LEADING_RESPONSE: Final = re.compile(
+    rb'\s*\{(?:\s*"(?:jsonrpc|id)"\s*:\s*(?:-?\d{1,19}|null|"[^"\\]{0,256}")\s*,)*\s*"(?:result|error)"\s*:'
+)
+_HEAD_BYTES: Final = 4096
 
 
 @dataclass(slots=True)
@@ -89,6 +101,8 @@ def decode(frame: bytes | bytearray) -> Incoming:
     try:
         body = _load(frame)
     except ValueError as error:
+        if "limit exceeded" in str(error):  # so both parsers say: it is nested deeper than they read
+            return unread(bytes(frame[:_HEAD_BYTES]), f"nested deeper than {MAX_DEPTH} levels")
         return violation(PARSE_ERROR, "Parse error", f"the line is not JSON: {_position(error)}", None)
     if type(body) is not dict:
         if type(body) is list:
@@ -108,55 +122,63 @@ def _load(frame: bytes | bytearray) -> Any:
 def _classify(body: dict[str, Any], frame: bytes | bytearray) -> Incoming:
     method = body.get("method")
     if method is None and ("result" in body or "error" in body):
-        return _response(body)
+        return _response(body, frame)
     request_id = body.get("id")
     if request_id is not None and not _legal_id(request_id):
-        return violation(INVALID_REQUEST, "Invalid request", "an id is a string, an int64 or null", None)
+        details = f"an id is a string of at most {MAX_ID_CHARS} characters, an int64 or null"
+        return violation(INVALID_REQUEST, "Invalid request", details, None)
     if body.get("jsonrpc") != "2.0":
         return violation(INVALID_REQUEST, "Invalid request", 'the field jsonrpc must be "2.0"', request_id)
     if type(method) is not str:
         return violation(INVALID_REQUEST, "Invalid request", "the field method must be a string", request_id)
     if _too_deep(body, frame):
-        return violation(
-            INVALID_REQUEST, "Invalid request", f"nested deeper than {MAX_DEPTH} levels, or an integer above 64 bits",
-            request_id,
-        )
+        return violation(INVALID_REQUEST, "Invalid request", _TOO_DEEP, request_id)
     if "id" in body:
         return Request(request_id, method, body.get("params"))
     return Notification(method, body.get("params"))
 
 
-def _response(body: dict[str, Any]) -> Incoming:
+def _response(body: dict[str, Any], frame: bytes | bytearray) -> Incoming:
     request_id = body.get("id")
     if request_id is not None and not _legal_id(request_id):
         return Violation("a response with an illegal id", None)
+    if _too_deep(body, frame):
+        return Failure(request_id, INTERNAL_ERROR, "Internal error", {"details": f"the answer is {_TOO_DEEP}"})
     if body.get("error") is None:
         return Success(request_id, body.get("result"))
     error = body["error"]
     if type(error) is dict and type(error.get("code")) is int and type(error.get("message")) is str:
         return Failure(request_id, error["code"], error["message"], error.get("data"))
-    return Failure(request_id, -32603, "the other side sent a malformed error object", None)
+    return Failure(request_id, INTERNAL_ERROR, "the other side sent a malformed error object", None)
 
 
 def _legal_id(value: Any) -> bool:
     kind = type(value)  # not isinstance: True is an int, but it is not 1
-    return kind is str or (kind is int and _INT64_MIN <= value <= _INT64_MAX)
+    return (kind is str and len(value) <= MAX_ID_CHARS) or (kind is int and _INT64_MIN <= value <= _INT64_MAX)
 
 
 def _too_deep(body: dict[str, Any], frame: bytes | bytearray) -> bool:
-    """Whether it nests too deep, or (big frames only: orjson reads such numbers as floats) holds a huge integer."""
+    """Whether it nests too deep, or holds a number that orjson would not write again.
+
+    Only big frames can hold such a number: orjson itself reads huge integers as floats and refuses 1e400.
+    """
     big = len(frame) > BIG_FRAME_BYTES
     if not big and frame.count(b"{") + frame.count(b"[") <= MAX_DEPTH:
         return False
     level: list[Any] = [body]
     for _ in range(MAX_DEPTH):
         level = [child for value in level for child in _children(value)]
-        if any(type(value) is int and not _INT64_MIN <= value <= 2**64 - 1 for value in level):
+        if any(_too_big(value) for value in level):
             return True
         level = [value for value in level if type(value) is dict or type(value) is list]
         if not level:
             return False
     return True
+
+
+def _too_big(value: Any) -> bool:
+    kind = type(value)
+    return (kind is int and not _INT64_MIN <= value <= _UINT64_MAX) or (kind is float and isinf(value))
 
 
 def _children(value: Any) -> Iterable[Any]:
@@ -173,8 +195,19 @@ def leading_id(head: bytes) -> RequestId:
     match = _LEADING_ID.match(head)
     if match is None:
         return None
-    value: int | str = orjson.loads(match[1])
+    try:
+        value: int | str = orjson.loads(match[1])
+    except ValueError:
+        return None
     return value if _legal_id(value) else None
+
+
+def unread(head: bytes, details: str) -> Failure | Violation:
+    """What becomes of a message of which only the beginning was read: a response fails, anything else is refused."""
+    request_id = leading_id(head)
+    if _LEADING_RESPONSE.match(head) is not None:
+        return Failure(request_id, INTERNAL_ERROR, "Internal error", {"details": f"the answer: {details}"})
+    return violation(INVALID_REQUEST, "Invalid request", details, request_id)
 
 
 def violation(code: int, message: str, details: str, request_id: RequestId) -> Violation:

@@ -15,6 +15,7 @@ from agent_server.jsonrpc.messages import (
     INVALID_REQUEST,
     Failure,
     Incoming,
+    Notification,
     Request,
     RequestId,
     Success,
@@ -24,7 +25,7 @@ from agent_server.jsonrpc.messages import (
     encode_notification,
     encode_request,
     encode_result,
-    leading_id,
+    unread,
     violation,
 )
 
@@ -56,31 +57,28 @@ class Peer:
     def receive(self, frame: bytes | bytearray) -> Incoming:
         """Take one frame from the wire. A legal request is owed an answer from now on."""
         message = decode(frame)
-        kind = type(message)
-        if kind is Request:
-            assert isinstance(message, Request)
+        if isinstance(message, Request):
             if message.id in self._owed:
                 # Answered with null: with its own id, the first request would seem to have failed.
                 return violation(INVALID_REQUEST, "Invalid request", "this request id is already in flight", None)
             self._owed.add(message.id)
-        elif kind is Success or kind is Failure:
-            assert isinstance(message, Success | Failure)
-            if message.id not in self._asked:
-                return Violation("a response to no request of ours", None)
-            self._asked.discard(message.id)
-        elif kind is Violation:
-            assert isinstance(message, Violation)
-            if message.request_id is not None and message.request_id in self._owed:
-                return violation(INVALID_REQUEST, "Invalid request", message.reason, None)
+        elif not isinstance(message, Notification):
+            return self._correlated(message)
         return message
 
-    def refuse_oversized(self, head: bytes, limit_bytes: int) -> Violation:
-        """What to answer to a line that was skipped because it was longer than ``limit_bytes``."""
-        request_id = leading_id(head)
-        if request_id in self._owed:
-            request_id = None
-        details = f"the message is longer than {limit_bytes} bytes; it was skipped"
-        return violation(INVALID_REQUEST, "Invalid request", details, request_id)
+    def refuse_oversized(self, head: bytes, limit_bytes: int) -> Success | Failure | Violation:
+        """What becomes of a line that was skipped because it was longer than ``limit_bytes``."""
+        return self._correlated(unread(head, f"the message is longer than {limit_bytes} bytes; it was skipped"))
+
+    def _correlated(self, message: Success | Failure | Violation) -> Success | Failure | Violation:
+        if isinstance(message, Violation):
+            if message.request_id is not None and message.request_id in self._owed:
+                return violation(INVALID_REQUEST, "Invalid request", message.reason, None)
+            return message
+        if message.id not in self._asked:
+            return Violation("a response to no request of ours", None)
+        self._asked.discard(message.id)
+        return message
 
     def request(self, method: str, params: bytes) -> tuple[int, bytes]:
         """A new request: its id and its frame."""
@@ -106,9 +104,11 @@ class Peer:
 
         Raises:
             LocalProtocolError: no such request is owed an answer.
+            TypeError: the error is not JSON. The request is still owed an answer.
         """
+        frame = encode_error(request_id, code, message, data)
         self._settle(request_id)
-        return encode_error(request_id, code, message, data)
+        return frame
 
     def forget(self, request_id: RequestId) -> None:
         """Wait no longer for the answer to one of our requests; a late one is ignored."""

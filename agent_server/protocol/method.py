@@ -78,7 +78,7 @@ class _Method(Generic[P]):
         self.scope = scope
         self.capability = capability
         self._params_ref = params_ref
-        self._plain = plain
+        self.plain = plain
         self._validate: Callable[[Any], P] | None = None
 
     def __repr__(self) -> str:
@@ -91,15 +91,11 @@ class _Method(Generic[P]):
         return model
 
     def validate(self, raw: Any) -> P:
-        """Params from decoded JSON: the model, or something that reads like it where the params are plain.
+        """Params from decoded JSON.
 
         Raises:
             pydantic.ValidationError: they do not fit.
         """
-        if self._plain is not None and type(raw) is dict:
-            plain = self._plain(raw)
-            if plain is not None:
-                return cast("P", plain)
         check = self._validate
         if check is None:
             check = self._validate = _validator(self.params)
@@ -109,8 +105,8 @@ class _Method(Generic[P]):
 class RequestMethod(_Method[P], Generic[P, R]):
     """A method that is answered.
 
-    ``capability`` is what the answering side must have advertised, as a dotted path; ``plain`` reads the plainest
-    params without the model.
+    ``capability`` is what the answering side must have advertised, as a dotted path. ``plain`` reads the plainest
+    params without the model, for routers that ask for it: what it gives has the model's attributes and is no model.
     """
 
     def __init__(

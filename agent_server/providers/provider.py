@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -117,10 +117,10 @@ class Provider(Protocol):
     def commands(self) -> Sequence[Command]:
         """The slash commands that it understands in a prompt; often none (Req: SK-06)."""
 
-    def stream(self, request: ModelRequest) -> AsyncIterator[ProviderEvent]:
+    def stream(self, request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
         """Stream one response.
 
-        Closing or cancelling the iterator abandons the request.
+        Closing or cancelling the generator abandons the request.
 
         Raises:
             ProviderError: the model could not answer; nothing more will come.

@@ -6,11 +6,11 @@ from the client (W-09; Req: AP-01..AP-14).
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
-
-import anyio
 
 from agent_server.conversation.events import ApprovalClosed, ApprovalOpened, Decision
 from agent_server.errors import SessionConflict
@@ -33,6 +33,7 @@ _DECISIONS: Final[dict[str, Decision]] = {
 }
 
 
+@lru_cache(maxsize=256)
 def approval_options(trust_label: str) -> tuple[ApprovalOption, ...]:
     """The four answers, in the order that suits clients which pick the first or the last of a kind."""
     return (
@@ -85,10 +86,10 @@ class Approvals:
             logger.info("nobody can be asked about %s", question.tool_call_id)
             return "reject"
         driver = self._log.attachments[0]
-        chosen: str | None = None
-        with anyio.move_on_after(self._timeout_s) as scope:
-            chosen = await driver.ask_approval(question)
-        if scope.cancelled_caught:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                chosen = await driver.ask_approval(question)
+        except TimeoutError:
             return "timeout"
         offered = {option.id for option in question.options}
         if chosen not in offered:

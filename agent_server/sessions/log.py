@@ -14,66 +14,82 @@ from typing import Final
 
 from agent_server.conversation.events import Event, MessageRole, TextRun
 from agent_server.conversation.model_context import ModelContext
+from agent_server.sessions.loop_turn import LoopTurn
 from agent_server.sessions.ports import Attachment
 from agent_server.store.store import EventStore
 
 RUN_CHARS: Final = 64 * 1024
+LONG_DELTA_CHARS: Final = 1024
+"""Deltas that are longer than this on average are stored as they came."""
 
 
 class SessionLog:
     """Appends, projects and publishes the events of one session.
 
-    ``context`` is the model's view. ``head`` is the seq of the last event that entered.
+    ``context`` is the model's view. ``head`` is the seq of the last event that entered, ``visible`` the seq up to which
+    events may be shown. ``on_broken`` hears what the store raised, in the next turn of the loop.
+
+    Raises, wherever an event enters:
+        Exception: whatever the store raised; the log is of no more use then, and its session crashes.
     """
 
-    def __init__(self, store: EventStore, session_id: str) -> None:
+    def __init__(self, store: EventStore, session_id: str, loop_turn: LoopTurn) -> None:
         self._store = store
         self._session_id = session_id
         self._epoch = store.create(session_id)
+        self._loop_turn = loop_turn
+        self._due = False
         self.head = 0
         self.visible = 0
         self.context = ModelContext()
         self.attachments: list[Attachment] = []
+        self._role: MessageRole = "agent"
+        self._message_id = 0
         self._run: list[str] = []
         self._run_chars = 0
-        self._run_message: tuple[int, MessageRole] | None = None
-        self._flush_scheduled = False
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
+        self.on_broken: Callable[[BaseException], None] | None = None
 
-    def append(self, event: Event) -> int:
-        """Append one event; its seq. What was streamed before it is appended first."""
-        events: tuple[Event, ...] = (event,)
-        if self._run:
-            events = (self._take_run(), event)
-        self.head += 1
-        self._store_events(events)
-        seq = self.head
+    def append(self, *events: Event) -> int:
+        """Append events; the seq of the last. What was streamed before them is appended first."""
+        first = self.head + 1
+        self.head += len(events)
+        self._append((self._take_run(), *events) if self._run else events)
         for attachment in self.attachments:
-            attachment.event(seq, event)
+            attachment.events(first, events)
         self._publish()
-        return seq
+        return self.head
 
-    def text(self, role: MessageRole, message_id: int, text: str) -> None:
-        """A message grew by ``text``: the hot path."""
-        if self._run_message != (message_id, role):
-            self.flush()
-            self._run_message = (message_id, role)
-        self._run.append(text)
-        self._run_chars += len(text)
-        self.head += 1
+    def begin_message(self, role: MessageRole, message_id: int) -> None:
+        """The deltas that follow belong to this message."""
+        self.flush()
+        self._role, self._message_id = role, message_id
         for attachment in self.attachments:
-            attachment.text_delta(self.head, role, message_id, text)
+            attachment.begin_message(role, message_id)
+
+    def delta(self, text: str) -> None:
+        """The message grew by ``text``: the hot path."""
+        self._run.append(text)
+        self.head = head = self.head + 1
+        for attachment in self.attachments:
+            attachment.text_delta(head, text)
+        self._run_chars += len(text)
         if self._run_chars >= RUN_CHARS:
             self.flush()
-        elif not self._flush_scheduled:
-            self._flush_scheduled = True
-            asyncio.get_running_loop().call_soon(self._flush_turn)
+        elif not self._due:
+            self._due = True
+            self._loop_turn.at_end(self)
 
     def flush(self) -> None:
         """Append what was streamed and not yet appended."""
         if self._run:
-            self._store_events((self._take_run(),))
+            self._append((self._take_run(),))
             self._publish()
+
+    def flush_now(self) -> None:
+        """As `flush`, and let it leave: a long stream need not wait for the end of the turn of the loop."""
+        self.flush()
+        self._loop_turn.hurry()
 
     def when_visible(self, seq: int, callback: Callable[[], None]) -> None:
         """Call back once everything up to ``seq`` may be shown: at once where the store is local."""
@@ -97,27 +113,44 @@ class SessionLog:
         self.flush()
         self._store.release(self._session_id, self._epoch)
 
-    def _flush_turn(self) -> None:
-        self._flush_scheduled = False
+    def end_loop_turn(self) -> None:
+        """Store what this turn of the loop streamed."""
+        self._due = False
         self.flush()
 
     def _take_run(self) -> TextRun:
-        assert self._run_message is not None
-        message_id, role = self._run_message
-        run = TextRun(message_id, role, "".join(self._run), len(self._run))
-        self._run = []
+        texts, self._run = self._run, []
+        count = len(texts)
+        if count > 1 and self._run_chars < LONG_DELTA_CHARS * count:
+            texts = ["".join(texts)]
         self._run_chars = 0
-        return run
+        return TextRun(self._message_id, self._role, texts, count)
 
-    def _store_events(self, events: tuple[Event, ...]) -> None:
-        last = self._store.append(self._session_id, self._epoch, events)
+    def _append(self, events: tuple[Event, ...]) -> None:
+        last = self._keep(events)
         assert last == self.head, "a session has one writer, so it knows the seqs that the store will give"
-        for event in events:
-            self.context.apply(event)
+        self.context.apply(events)
+
+    def _keep(self, events: tuple[Event, ...]) -> int:
+        try:
+            return self._store.append(self._session_id, self._epoch, events)
+        except BaseException as error:
+            if self.on_broken is not None:  # not from within: whoever appends is told first, by the exception
+                asyncio.get_running_loop().call_soon(self.on_broken, error)
+            raise
 
     def _publish(self) -> None:
-        self.visible = visible = self._store.visible(self._session_id)
+        if self._store.local:
+            self.visible = visible = self.head - len(self._run)
+        else:
+            self.visible = visible = self._store.visible(self._session_id)
         for attachment in self.attachments:
-            attachment.released(visible)
-        while self._waiting and self._waiting[0][0] <= visible:
+            outlet = attachment.released(visible)
+            if outlet is not None:
+                self._loop_turn.hurry_at_end(outlet)
+        if self._waiting:
+            self._call_waiting()
+
+    def _call_waiting(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self.visible:
             self._waiting.popleft()[1]()

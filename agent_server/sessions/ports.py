@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -32,6 +33,13 @@ class ApprovalQuestion:
     options: tuple[ApprovalOption, ...]
 
 
+class Outlet(Protocol):
+    """Where shown events leave; several attachments may share one."""
+
+    def hurry(self) -> None:
+        """Let what waits leave now."""
+
+
 class Attachment(Protocol):
     """One client that sees a session.
 
@@ -39,14 +47,20 @@ class Attachment(Protocol):
     operating system before the client sees it.
     """
 
-    def text_delta(self, seq: int, role: MessageRole, message_id: int, text: str) -> None:
-        """A message grew. Live only: a replay gives the same text as a TextRun, through `event`."""
+    def own_prompt(self, prompt_id: int) -> None:
+        """This client sent the prompt itself and need not be told what it said."""
 
-    def event(self, seq: int, event: Event) -> None:
-        """Something else happened."""
+    def begin_message(self, role: MessageRole, message_id: int) -> None:
+        """The deltas that follow belong to this message."""
 
-    def released(self, seq: int) -> None:
-        """Everything up to this seq may be shown now."""
+    def text_delta(self, seq: int, text: str) -> None:
+        """The message grew. Live only: a replay gives the same text as a TextRun, through `events`."""
+
+    def events(self, first_seq: int, events: Sequence[Event]) -> None:
+        """Other things happened; the first of them has this seq."""
+
+    def released(self, seq: int) -> Outlet | None:
+        """Everything up to this seq may be shown now; what was shown waits for the outlet's `hurry`."""
 
     @property
     def congested(self) -> bool:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -35,6 +35,7 @@ from agent_server.errors import ProviderError, RpcError, SessionNotFound
 from agent_server.providers.provider import ModelInfo, Provider
 from agent_server.sessions.approvals import Approvals
 from agent_server.sessions.log import SessionLog
+from agent_server.sessions.loop_turn import LoopTurn
 from agent_server.sessions.policy import MODES, Policy
 from agent_server.sessions.ports import Attachment
 from agent_server.sessions.prompts import (
@@ -46,6 +47,7 @@ from agent_server.sessions.prompts import (
 )
 from agent_server.sessions.status import LIFECYCLE_MOVES, Activity, Lifecycle, agent_status, manager_status
 from agent_server.sessions.turn import Turn
+from agent_server.sessions.turn_scope import TurnCancelled, TurnScope
 from agent_server.store.store import EventStore
 from agent_server.tools.ports import Workspace
 from agent_server.tools.tool import Tool
@@ -120,6 +122,7 @@ class Session:
         alias: str,
         spec: SessionSpec,
         store: EventStore,
+        loop_turn: LoopTurn,
         on_status: StatusListener | None = None,
     ) -> None:
         self.id = session_id
@@ -137,7 +140,7 @@ class Session:
         self.last_error: str | None = None
         self.policy = Policy()
         self.model_info: ModelInfo = _choose_model(spec)
-        self.log = SessionLog(store, session_id)
+        self.log = SessionLog(store, session_id, loop_turn)
         self.approvals = Approvals(self.log, self.policy, spec.limits.approval_timeout_s, self._touch)
         self._on_status = on_status
         self._entries = 0
@@ -148,12 +151,14 @@ class Session:
         self._active_tools: dict[str, str] = {}
         self._queue: deque[Prompt] = deque()
         self._running: Prompt | None = None
-        self._scope: anyio.CancelScope | None = None
+        self.turn_scope: TurnScope | None = None
         self._cancelling = False
         self._wake: asyncio.Future[None] | None = None
         self._turn_over: asyncio.Event | None = None
-        self.log.append(SessionCreated(self.cwd, tuple(self.workspace.roots), self.created_at))
-        self.log.append(SystemNote(self.next_entry_id(), "info", f"Session started at {self.created_at}."))
+        self.log.append(
+            SessionCreated(self.cwd, tuple(self.workspace.roots), self.created_at),
+            SystemNote(self.next_entry_id(), "info", f"Session started at {self.created_at}."),
+        )
         self._move(Lifecycle.LIVE)
 
     # What it is
@@ -239,6 +244,7 @@ class Session:
 
     async def breathe(self) -> None:
         """Let others run; where the client does not read, wait until it does (promise P6)."""
+        self.log.flush_now()
         await asyncio.sleep(0)
         for attachment in self.log.attachments[:1]:
             if attachment.congested:
@@ -246,8 +252,15 @@ class Session:
 
     # Prompts
 
-    def prompt(self, parts: tuple[Part, ...], on_settled: Callable[[PromptOutcome], None]) -> Prompt:
+    def prompt(
+        self,
+        parts: tuple[Part, ...],
+        on_settled: Callable[[PromptOutcome], None],
+        sender: Attachment | None = None,
+    ) -> Prompt:
         """Accept a prompt. It starts at once when the session is idle, and waits its turn otherwise.
+
+        ``sender`` is not told what it said; everybody else is.
 
         Raises:
             SessionNotFound: the session is being closed.
@@ -256,8 +269,14 @@ class Session:
             raise SessionNotFound(self.id)
         self._prompts += 1
         prompt = Prompt(self._prompts, parts, on_settled)
-        self._queue.append(prompt)
-        self.log.append(PromptReceived(prompt.prompt_id, parts))
+        if sender is not None:
+            sender.own_prompt(prompt.prompt_id)
+        received = PromptReceived(prompt.prompt_id, parts)
+        if self._running is None and not self._queue:
+            self._begin_turn(prompt, received)
+        else:
+            self.log.append(received)
+            self._queue.append(prompt)
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
         return prompt
@@ -265,10 +284,8 @@ class Session:
     def withdraw(self, prompt: Prompt) -> None:
         """Its asker no longer wants it: a waiting prompt is removed, a running one cancelled."""
         if prompt.state == "waiting":
-            starting = self._running is None and self._queue[0] is prompt
             self._queue.remove(prompt)
-            self.log.append(PromptWithdrawn(prompt.prompt_id))
-            prompt.settle(PromptStopped("cancelled") if starting else PromptWithdrawnOutcome())
+            self._drop([prompt], PromptWithdrawnOutcome())
         elif prompt.state == "running":
             self._cancel_running()
 
@@ -276,14 +293,21 @@ class Session:
         """Cancel the running prompt and all that wait; each is answered ``cancelled``. Safe when idle (TN-08, 09)."""
         waiting, self._queue = self._queue, deque()
         self._cancel_running()
-        for prompt in waiting:
-            self.log.append(PromptWithdrawn(prompt.prompt_id))
-            prompt.settle(PromptStopped("cancelled"))
+        self._drop(waiting, PromptStopped("cancelled"))
+
+    def _drop(self, waiting: Collection[Prompt], outcome: PromptOutcome) -> None:
+        try:
+            if waiting:
+                self.log.append(*(PromptWithdrawn(prompt.prompt_id) for prompt in waiting))
+        finally:  # nobody knows of them any more, so they are answered even where the log is broken (promise P1)
+            for prompt in waiting:
+                prompt.settle(outcome)
 
     def _cancel_running(self) -> None:
-        if self._scope is not None:
+        if self._running is not None:
             self._cancelling = True
-            self._scope.cancel()
+            if self.turn_scope is not None:
+                self.turn_scope.cancel()
 
     # Options
 
@@ -340,38 +364,52 @@ class Session:
         """Run the prompts, one after another, until cancelled. The supervisor's task for this session."""
         loop = asyncio.get_running_loop()
         while True:
-            while self._queue:
-                await self._run_prompt(self._queue.popleft())
+            while self._running is not None or self._queue:
+                if self._running is None:
+                    self._begin_turn(self._queue.popleft())
+                await self._run_turn()
             self._wake = loop.create_future()
             try:
                 await self._wake
             finally:
                 self._wake = None
 
-    async def _run_prompt(self, prompt: Prompt) -> None:
-        turn = self._begin_turn(prompt)
+    def _begin_turn(self, prompt: Prompt, *received: PromptReceived) -> None:
+        """The prompt is running from now on; the worker takes it from here."""
+        self._turns += 1
+        prompt.message_id = self.next_entry_id()
+        prompt.state = "running"
+        self._running = prompt  # before the log, which may break: a crash answers the running prompt (promise P1)
+        self.log.append(
+            *received,
+            TurnStarted(self._turns, "prompt"),
+            MessageInserted(prompt.message_id, "user", prompt.parts, prompt.prompt_id),
+        )
+        self._set_activity(Activity.THINKING)
+
+    async def _run_turn(self) -> None:
+        prompt, turn = self._running, Turn(self, self._turns)
+        assert prompt is not None
         stop_reason: StopReason | None = "cancelled"
         failure: TurnFailure | None = None
+        task = asyncio.current_task()
+        assert task is not None
         try:
-            with anyio.CancelScope() as self._scope:
-                stop_reason, failure = await _guarded(turn)
+            if not self._cancelling:  # it may have been cancelled before it got here
+                self.turn_scope = scope = TurnScope(task)
+                stop_reason, failure = await scope.run(_guarded(turn, scope))
+        except TurnCancelled:
+            pass
         finally:
             if self._cancelling:  # whatever the abort made of the turn, it was cancelled (promise P8)
                 stop_reason, failure = "cancelled", None
-            self._scope = None
+            self.turn_scope = None
             self._cancelling = False
-            self._end_turn(turn, prompt, stop_reason, failure)
-
-    def _begin_turn(self, prompt: Prompt) -> Turn:
-        self._running = prompt
-        prompt.state = "running"
-        prompt.message_id = self.next_entry_id()
-        self._turns += 1
-        turn = Turn(self, self._turns)
-        self.log.append(TurnStarted(turn.turn_id, "prompt"))
-        self.log.append(MessageInserted(prompt.message_id, "user", prompt.parts, prompt.prompt_id))
-        self._set_activity(Activity.THINKING)
-        return turn
+            try:
+                self._end_turn(turn, prompt, stop_reason, failure)
+            finally:
+                if self._turn_over is not None:
+                    self._turn_over.set()
 
     def _end_turn(
         self,
@@ -386,16 +424,24 @@ class Session:
             if failure is not None
             else PromptStopped(stop_reason or "cancelled", prompt.message_id)
         )
-        self._running = None
         self._active_tools.clear()
         self.policy.end_turn()
         self.last_error = failure.details if failure is not None else None
         seq = self.log.append(TurnEnded(turn.turn_id, stop_reason, failure))
+        self._running = None  # behind the log, which may break: a crash answers the running prompt (promise P1)
         self._set_activity(Activity.ERROR if failure is not None else Activity.IDLE)
-        logger.info("turn %s of %s: %s", turn.turn_id, self.alias, stop_reason or failure)
-        self.log.when_visible(seq, lambda: prompt.settle(outcome))
-        if self._turn_over is not None:
-            self._turn_over.set()
+        logger.info(
+            "turn %s of %s: %s, %s input tokens, %s output tokens",
+            turn.turn_id,
+            self.alias,
+            stop_reason or failure,
+            turn.input_tokens,
+            turn.output_tokens,
+        )
+        if seq <= self.log.visible:
+            prompt.settle(outcome)
+        else:
+            self.log.when_visible(seq, lambda: prompt.settle(outcome))
 
     # End
 
@@ -411,15 +457,15 @@ class Session:
                 await self._turn_over.wait()
 
     def terminated(self, error: str | None = None) -> None:
-        """The supervisor took it out of the registry. Prompts that are still open fail."""
+        """The supervisor took it out of the registry. Prompts that are still open fail, or are cancelled by a close."""
         self.last_error = error or self.last_error
         if self.lifecycle is not Lifecycle.TERMINATED:
             self._move(Lifecycle.TERMINATED)
-        failure = TurnFailure("internal", error or "the session was closed")
+        outcome = PromptFailed(TurnFailure("internal", error)) if error is not None else PromptStopped("cancelled")
         open_prompts = [*([self._running] if self._running is not None else []), *self._queue]
         self._queue.clear()
         for prompt in open_prompts:
-            prompt.settle(PromptFailed(failure))
+            prompt.settle(outcome)
 
     # State
 
@@ -432,6 +478,9 @@ class Session:
     def _set_activity(self, activity: Activity) -> None:
         if activity is self.activity or (self._running is None and activity is Activity.THINKING):
             return
+        if self._on_status is None:
+            self.activity = activity
+            return
         before = self.status
         self.activity = activity
         self._announce(before)
@@ -440,16 +489,21 @@ class Session:
         """Tell of a change of status, once (Req: ST-07)."""
         status = self.status
         if self._on_status is not None and status != before:
-            self._on_status(self, status, before)
+            try:
+                self._on_status(self, status, before)
+            except Exception:
+                logger.exception("a listener for the status of sessions failed")
 
     def _touch(self) -> None:
         self._updated_s = time.time()
 
 
-async def _guarded(turn: Turn) -> tuple[StopReason | None, TurnFailure | None]:
+async def _guarded(turn: Turn, scope: TurnScope) -> tuple[StopReason | None, TurnFailure | None]:
     """The boundary of a turn: a failing model or a bug ends this turn and nothing else (promise P5)."""
     try:
-        return await turn.run(), None
+        return await turn.run(scope), None
+    except TurnCancelled:
+        raise
     except ProviderError as error:
         return None, _provider_failure(error)
     except RpcError as error:

@@ -6,7 +6,10 @@ leaves the registry, and one stopped event says so (promise P4).
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
+import os
 from collections.abc import Callable
 from types import TracebackType
 from typing import TypeAlias
@@ -16,6 +19,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from agent_server.errors import SessionNotFound
+from agent_server.sessions.loop_turn import LoopTurn
 from agent_server.sessions.session import Session, SessionSpec, StatusListener
 from agent_server.store.store import EventStore
 
@@ -47,6 +51,7 @@ class SessionSupervisor:
         self._sessions: dict[str, Session] = {}
         self._scopes: dict[str, anyio.CancelScope] = {}
         self._started = 0
+        self._loop_turn = LoopTurn()
         self._to_start: list[Session] = []
         self._group: TaskGroup | None = None
 
@@ -72,7 +77,9 @@ class SessionSupervisor:
         """Make a session and register it. A failure leaves no trace, and spends no alias (Req: SM-02..SM-04)."""
         session_id = f"session_{uuid4().hex}"
         alias = f"session-{self._started + 1}"
-        session = Session(session_id, f"instance_{uuid4().hex}", alias, spec, self._store, self._on_status)
+        instance_id = f"instance_{os.urandom(8).hex()}"
+        session = Session(session_id, instance_id, alias, spec, self._store, self._loop_turn, self._on_status)
+        session.log.on_broken = lambda error: self._crashed(session, error)
         self._started += 1
         self._sessions[session_id] = session
         return session
@@ -113,13 +120,13 @@ class SessionSupervisor:
         """
         session = self.get(session_id)
         del self._sessions[session_id]
-        await session.close()
-        scope = self._scopes.pop(session_id, None)
-        if scope is not None:
-            scope.cancel()
-        session.terminated()
-        session.log.close()
-        self._tell(session, reason)
+        try:
+            await session.close()
+        except Exception:
+            logger.exception("session %s was closed with a broken log", session_id)
+        finally:
+            self._end(session)
+            self._tell(session, reason)
 
     async def _stop_quietly(self, session_id: str) -> None:
         try:
@@ -132,19 +139,32 @@ class SessionSupervisor:
         with self._scopes[session.id]:
             try:
                 await session.work()
-            except anyio.get_cancelled_exc_class():
-                raise
-            except BaseException as error:  # noqa: BLE001 - P4
+            except BaseException as error:
+                if isinstance(error, asyncio.CancelledError) and anyio.current_effective_deadline() == -math.inf:
+                    raise  # the session was stopped; any other CancelledError is a failure like any other
                 self._crashed(session, error)
 
     def _crashed(self, session: Session, error: BaseException) -> None:
         logger.error("session %s crashed", session.id, exc_info=error)
         if self._sessions.pop(session.id, None) is None:
             return
-        self._scopes.pop(session.id, None)
-        session.terminated(f"the session crashed ({type(error).__name__})")
+        self._end(session, f"the session crashed ({type(error).__name__})")
         self._tell(session, "crash")
+
+    def _end(self, session: Session, error: str | None = None) -> None:
+        """Stop its task, answer what is still open, give its log back."""
+        scope = self._scopes.pop(session.id, None)
+        if scope is not None:
+            scope.cancel()
+        session.terminated(error)
+        try:
+            session.log.close()
+        except Exception:
+            logger.exception("the log of session %s was not given back", session.id)
 
     def _tell(self, session: Session, reason: str) -> None:
         if self._on_stopped is not None:
-            self._on_stopped(session, reason)
+            try:
+                self._on_stopped(session, reason)
+            except Exception:
+                logger.exception("a listener for the end of sessions failed")

@@ -7,10 +7,13 @@ failed, denied or cancelled.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 
 from agent_server.conversation.content import Part, TextPart
 from agent_server.conversation.events import (
@@ -20,7 +23,7 @@ from agent_server.conversation.events import (
     ToolCallUpserted,
 )
 from agent_server.conversation.tool_calls import Location, ToolContent, ToolKind, ToolStatus
-from agent_server.errors import ProviderError, ToolError
+from agent_server.errors import ToolError
 from agent_server.sessions.approvals import approval_options
 from agent_server.sessions.ports import ApprovalQuestion
 from agent_server.tools.ports import ExitStatus, Workspace
@@ -105,9 +108,17 @@ async def run_tools(session: Session, runs: list[ToolRun]) -> None:
             for run in changing:
                 await _run_one(session, run)
     finally:
-        for run in runs:  # those that a cancel kept from starting
-            if session.tool_is_open(run.tool_call_id):
+        end_unstarted(session, runs, cancelled=True)
+
+
+def end_unstarted(session: Session, runs: list[ToolRun], *, cancelled: bool) -> None:
+    """End the calls that were announced and will not run any more: a cancel or a failure came before them."""
+    for run in runs:
+        if session.tool_is_open(run.tool_call_id):
+            if cancelled:
                 run.fail(session, "The call was cancelled.", ToolStatus.CANCELLED)
+            else:
+                run.fail(session, "The call did not run: the model's answer broke off.")
 
 
 async def _run_one(session: Session, run: ToolRun) -> None:
@@ -116,14 +127,18 @@ async def _run_one(session: Session, run: ToolRun) -> None:
         await _prepare_and_run(session, run)
     except ToolError as error:
         run.fail(session, str(error))
-    except anyio.get_cancelled_exc_class():
-        run.fail(session, "The call was cancelled.", ToolStatus.CANCELLED)
-        raise
-    except ProviderError:
-        raise
     except BaseException as error:
+        if isinstance(error, asyncio.CancelledError) and _being_cancelled():
+            run.fail(session, "The call was cancelled.", ToolStatus.CANCELLED)
+            raise
         logger.error("tool %s failed", run.name, exc_info=error)
         run.fail(session, f"The tool {run.name} failed inside the server ({type(error).__name__}).")
+
+
+def _being_cancelled() -> bool:
+    """Whether the turn was really cancelled (a tool may raise CancelledError by itself)."""
+    task = asyncio.current_task()
+    return (task is not None and task.cancelling() > 0) or anyio.current_effective_deadline() == -math.inf
 
 
 async def _prepare_and_run(session: Session, run: ToolRun) -> None:
@@ -148,6 +163,7 @@ async def _prepare_and_run(session: Session, run: ToolRun) -> None:
     )
     if not await _may_run(session, run, tool, prepared):
         return
+    await anyio.lowlevel.checkpoint_if_cancelled()  # a cancel that came right behind the approval wins (Req: AP-14)
     session.log.append(ToolCallUpserted(run.tool_call_id, status=ToolStatus.IN_PROGRESS))
     result = await prepared.run()
     _end_with(session, run, result, prepared)

@@ -5,7 +5,7 @@ A turn runs inside its session's task. It writes events and nothing else; the se
 
 from __future__ import annotations
 
-from contextlib import aclosing
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from agent_server.conversation.events import (
@@ -28,7 +28,8 @@ from agent_server.providers.provider import (
     ToolCallRequested,
     Usage,
 )
-from agent_server.sessions.tool_runner import ToolRun, run_tools
+from agent_server.sessions.tool_runner import ToolRun, end_unstarted, run_tools
+from agent_server.sessions.turn_scope import TurnCancelled, TurnScope
 
 if TYPE_CHECKING:
     from agent_server.sessions.session import Session
@@ -46,23 +47,29 @@ class Turn:
     def __init__(self, session: Session, turn_id: int) -> None:
         self.turn_id = turn_id
         self._session = session
-        self._message: tuple[MessageRole, int] | None = None
+        self._scope: TurnScope
+        self._role: MessageRole | None = None
+        self._message_id = 0
         self._sent = 0
+        self.input_tokens = 0
+        self.output_tokens = 0
 
-    async def run(self) -> StopReason:
+    async def run(self, scope: TurnScope) -> StopReason:
         """Work until the model is done, or the limit of model requests is reached (Req: TN-12).
 
         Raises:
             ProviderError: the model could not answer.
+            TurnCancelled: the turn was cancelled.
         """
+        self._scope = scope
         for _ in range(self._session.limits.max_turn_requests):
             finished, calls = await self._ask_model()
+            if not calls:  # the end of the turn ends the response too
+                return _stop_reason(finished)
             self._session.log.append(
                 ModelResponded(tuple((run.provider_call_id, run.name, run.arguments) for run in calls))
             )
-            self._message = None
-            if not calls:
-                return _stop_reason(finished)
+            self._role = None
             await self._run_tools(calls)
         return "max_turn_requests"
 
@@ -75,12 +82,28 @@ class Turn:
             cwd=session.cwd,
         )
         calls: list[ToolRun] = []
+        try:
+            return await self._listen(request, calls), calls
+        except BaseException as error:
+            cancelled = isinstance(error, asyncio.CancelledError | TurnCancelled)
+            end_unstarted(session, calls, cancelled=cancelled)  # every call that was announced ends (promise P8)
+            raise
+
+    async def _listen(self, request: ModelRequest, calls: list[ToolRun]) -> Finished:
+        session = self._session
+        delta = session.log.delta
         finished = Finished()
-        async with aclosing(session.provider.stream(request)) as stream:  # type: ignore[type-var]
+        stream = session.provider.stream(request)
+        exhausted = False
+        try:
             async for event in stream:
                 kind = type(event)
                 if kind is TextDelta:
-                    self._say("agent", event.text)  # type: ignore[union-attr]
+                    text = event.text  # type: ignore[union-attr]
+                    if self._role == "agent" and text.isascii() and 0 < len(text) <= MAX_DELTA_CHARS:
+                        delta(text)
+                    else:
+                        self._say("agent", text)
                 elif kind is Finished:
                     finished = event  # type: ignore[assignment]
                 else:
@@ -88,7 +111,12 @@ class Turn:
                 self._sent += 1
                 if self._sent & (FAIRNESS_SLICE - 1) == 0:
                     await session.breathe()
-        return finished, calls
+                    self._scope.check()
+            exhausted = True
+        finally:
+            if not exhausted:  # an exhausted generator has closed itself
+                await stream.aclose()
+        return finished
 
     def _take(self, event: ProviderEvent, calls: list[ToolRun]) -> None:
         session = self._session
@@ -99,10 +127,13 @@ class Turn:
             calls.append(run)
             run.announce(session)
         elif isinstance(event, PartDelta):
-            session.log.append(MessagePart(self._message_id("agent"), "agent", event.part))
+            self._open_message("agent")
+            session.log.append(MessagePart(self._message_id, "agent", event.part))
         elif isinstance(event, PlanProposed):
             session.log.append(PlanUpdated(event.entries))
         elif isinstance(event, Usage):
+            self.input_tokens += event.input_tokens
+            self.output_tokens += event.output_tokens
             session.log.append(
                 UsageReported(
                     event.input_tokens,
@@ -118,26 +149,27 @@ class Turn:
     def _say(self, role: MessageRole, text: str) -> None:
         if not text.isascii():
             text = _encodable(text)
-        message_id = self._message_id(role)
-        if len(text) <= MAX_DELTA_CHARS:
-            if text:
-                self._session.log.text(role, message_id, text)
-            return
+        if text:
+            self._open_message(role)
         for start in range(0, len(text), MAX_DELTA_CHARS):
-            self._session.log.text(role, message_id, text[start : start + MAX_DELTA_CHARS])
+            self._session.log.delta(text[start : start + MAX_DELTA_CHARS])
 
-    def _message_id(self, role: MessageRole) -> int:
-        """The id of the message that grows; a change of kind opens a new one (Req: TN-06)."""
-        if self._message is None or self._message[0] != role:
-            self._message = (role, self._session.next_entry_id())
-        return self._message[1]
+    def _open_message(self, role: MessageRole) -> None:
+        """The message that grows; a change of kind opens a new one (Req: TN-06)."""
+        if self._role != role:
+            self._role = role
+            self._message_id = self._session.next_entry_id()
+            self._session.log.begin_message(role, self._message_id)
 
     async def _run_tools(self, calls: list[ToolRun]) -> None:
-        await run_tools(self._session, calls)
-        for run in calls:  # in the order of the requests, whatever order they finished in (Req: TN-16)
-            self._session.log.append(
-                ToolResultRecorded(run.tool_call_id, run.provider_call_id, run.name, run.result_parts, run.is_error)
-            )
+        try:
+            with self._scope.tools():
+                await run_tools(self._session, calls)
+        finally:  # also after a cancel: what was done must not be taken for undone
+            for run in calls:  # in the order of the requests, whatever order they finished in (Req: TN-16)
+                self._session.log.append(
+                    ToolResultRecorded(run.tool_call_id, run.provider_call_id, run.name, run.result_parts, run.is_error)
+                )
 
 
 def _stop_reason(finished: Finished) -> StopReason:

@@ -29,6 +29,8 @@ class _Log:
 class MemoryStore:
     """An `EventStore` in lists. Everything appended is visible at once."""
 
+    local = True
+
     def __init__(self) -> None:
         self._logs: dict[str, _Log] = {}
         # One counter for all sessions: an owner stays fenced out even if its session is purged and created anew.

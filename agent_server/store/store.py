@@ -52,7 +52,11 @@ class EventStore(Protocol):
     """Where the logs live. No method awaits: a local store is done on return, a remote one raises `visible` later.
 
     An appended event belongs to the store: nobody changes it afterwards (Req: EV-01).
+
+    ``local`` says that whatever was appended is visible at once, so that nobody need ask.
     """
+
+    local: bool
 
     def create(self, session_id: str) -> int:
         """Begin an empty log; the caller owns it under the returned epoch.

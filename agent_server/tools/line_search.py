@@ -31,7 +31,9 @@ MAX_CPU_S = 60
 MAX_LINE_CHARS = 300
 # Files named on its command line are searched whatever ignore files say, so what counts is decided here alone. They
 # are searched as text, so that what is binary is decided here too.
-_RIPGREP_FLAGS = ["--no-config", "--files-with-matches", "--null", "--fixed-strings", "--text", "--no-messages", "--color=never"]
+_RIPGREP_FLAGS = (
+    "--no-config", "--files-with-matches", "--null", "--fixed-strings", "--text", "--no-messages", "--color=never",
+)  # fmt: skip
 _BATCH_BYTES = 24_000 if os.name == "nt" else 200_000
 _ARGUMENT_OVERHEAD_BYTES = 16
 

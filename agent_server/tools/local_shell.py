@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from agent_server.errors import ToolError
 from agent_server.processes.environment import command_environment
@@ -13,12 +13,18 @@ SHELL = "/bin/sh"
 
 
 async def run_shell(
-    command: str, *, cwd: str, timeout_s: float, observer: CommandObserver, env: Mapping[str, str] | None = None
+    command: str,
+    *,
+    cwd: str,
+    timeout_s: float,
+    observer: CommandObserver,
+    env: Mapping[str, str] | None = None,
+    env_allow: Collection[str] = (),
 ) -> ExitStatus:
     """Run ``/bin/sh -c command`` until it ends or ``timeout_s`` is over; its whole process tree is gone after.
 
     stdin is empty, stdout and stderr come merged in order. The environment is `command_environment` with ``env``
-    laid over it; variables that look like secrets pass in neither way.
+    laid over it; variables that look like secrets pass in neither way, unless ``env_allow`` names them.
 
     Raises:
         ToolError: it cannot be started.
@@ -36,7 +42,7 @@ async def run_shell(
         finished = await run_program(
             (SHELL, "-c", command),
             cwd=cwd,
-            env=command_environment(env),
+            env=command_environment(env, allow=env_allow),
             timeout_s=timeout_s,
             on_output=observer.output,
             on_start=on_start,

@@ -38,9 +38,11 @@ class LocalWorkspace:
     """The directories of one session on disk; implements the Workspace port.
 
     ``cwd`` and ``roots`` are resolved once, when first needed. Reads and writes of up to 10 MiB run inline.
+    ``env_allow`` names environment variables that commands get besides the harmless ones.
     """
 
-    def __init__(self, cwd: str, roots: Sequence[str] = ()) -> None:
+    def __init__(self, cwd: str, roots: Sequence[str] = (), *, env_allow: Sequence[str] = ()) -> None:
+        self._env_allow = env_allow
         self._cwd = os.path.abspath(cwd)
         self._roots = tuple(dict.fromkeys((self._cwd, *(os.path.abspath(root) for root in roots))))
 
@@ -166,7 +168,9 @@ class LocalWorkspace:
             raise ToolError("the client offers no terminals")
         from agent_server.tools.local_shell import run_shell
 
-        return await run_shell(command, cwd=self._cwd, timeout_s=timeout_s, observer=observer)
+        return await run_shell(
+            command, cwd=self._cwd, timeout_s=timeout_s, observer=observer, env_allow=self._env_allow
+        )
 
     def _root_and_names(self, resolved: str, given: str) -> tuple[str, tuple[str, ...]]:
         parts = _components(resolved)

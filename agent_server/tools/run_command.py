@@ -49,11 +49,14 @@ _SPEC = ToolSpec(
 class RunCommand:
     """The tool ``run_command``; with ``in_editor`` it asks for a terminal of the client's.
 
+    ``timeout_s`` holds for calls that name no time.
+
     Req: TL-07, TN-17
     """
 
-    def __init__(self, *, in_editor: bool = False) -> None:
+    def __init__(self, *, in_editor: bool = False, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
         self._in_editor = in_editor
+        self._timeout_s = timeout_s
 
     @property
     def spec(self) -> ToolSpec:
@@ -68,7 +71,7 @@ class RunCommand:
         """
         checked = Arguments(arguments, _SPEC.parameters)
         command = _checked_command(checked.filled_string("command"))
-        timeout_s = _checked_timeout_s(arguments.get("timeout_s"))
+        timeout_s = _checked_timeout_s(arguments.get("timeout_s"), self._timeout_s)
         return PreparedCall(
             title=command_title(command),
             run=lambda: self._run(command, timeout_s, context),
@@ -153,10 +156,10 @@ def _checked_command(command: str) -> str:
     return command
 
 
-def _checked_timeout_s(value: Any) -> float:
+def _checked_timeout_s(value: Any, default_s: float) -> float:
     expected = f"a number of seconds above 0 and at most {MAX_TIMEOUT_S:g} is required"
     if value is None:
-        return DEFAULT_TIMEOUT_S
+        return default_s
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ToolError(f"timeout_s is of type {json_type(value)}: {expected}")
     if not 0 < value <= MAX_TIMEOUT_S:

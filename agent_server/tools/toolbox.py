@@ -32,8 +32,10 @@ class Toolbox:
         return self._tools.get(name)
 
 
-def default_toolbox(*, in_editor: bool = False) -> Toolbox:
-    """All tools that need nothing but a workspace; ``in_editor`` runs commands in terminals of the client's.
+def default_toolbox(*, in_editor: bool = False, command_timeout_s: float = 120.0) -> Toolbox:
+    """All tools that need nothing but a workspace.
+
+    ``in_editor`` runs commands in terminals of the client's; ``command_timeout_s`` holds for calls that name no time.
 
     Req: TL-01
     """
@@ -49,4 +51,4 @@ def default_toolbox(*, in_editor: bool = False) -> Toolbox:
 
     reading: tuple[Tool, ...] = (ReadFile(), ListDirectory(), Find(), Grep())
     changing: tuple[Tool, ...] = (WriteFile(), EditFile(), DeleteFile(), MoveFile())
-    return Toolbox((*reading, *changing, RunCommand(in_editor=in_editor)))
+    return Toolbox((*reading, *changing, RunCommand(in_editor=in_editor, timeout_s=command_timeout_s)))

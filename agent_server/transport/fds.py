@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import stat
 from typing import Final
 
@@ -20,7 +21,12 @@ from agent_server.transport.port import Receiver
 READ_BYTES: Final = 64 * 1024
 FLUSH_BYTES: Final = 64 * 1024
 DIRECT_BYTES: Final = 4096
-"""A frame of this size is written by itself: joining would cost more than it saves."""
+"""Frames of this size are not joined before they are written: that would cost more than it saves."""
+
+MAX_VECTOR_FRAMES: Final = 128
+
+HANGUP_CHECK_S: Final = 0.25
+"""How often a transport that does not read looks whether the far end is still there."""
 
 _PIPE_BYTES: Final = 1024 * 1024
 
@@ -36,6 +42,7 @@ class FdTransport:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._selectable = True
         self._paused = False
+        self._hangup_timer: asyncio.TimerHandle | None = None
         self._read_ended = False
         self._widened = False
         self._out: list[bytes] = []
@@ -53,7 +60,10 @@ class FdTransport:
         """Begin to read."""
         self._receiver = receiver
         self._loop = asyncio.get_running_loop()
-        self._listen()
+        if self._paused:
+            self._watch_hangup()
+        else:
+            self._listen()
 
     def _listen(self) -> None:
         assert self._loop is not None
@@ -72,12 +82,25 @@ class FdTransport:
         self._paused = True
         if self._selectable and self._loop is not None:
             self._loop.remove_reader(self._read_fd)
+            self._watch_hangup()
 
     def resume_reading(self) -> None:
         """Deliver frames again."""
         if self._paused and not self._read_ended:
             self._paused = False
-            self._listen()
+            if self._receiver is not None:
+                self._listen()
+
+    def _watch_hangup(self) -> None:
+        """A far end that has gone must be noticed while we do not read; what it left behind is bounded, so read on."""
+        if not self._paused or self._read_ended or self._loop is None:
+            return
+        if self._hangup_timer is not None:
+            self._hangup_timer.cancel()
+        if _hung_up(self._read_fd):
+            self.resume_reading()
+        else:
+            self._hangup_timer = self._loop.call_later(HANGUP_CHECK_S, self._watch_hangup)
 
     def _readable(self) -> None:
         if self._paused or self._read_ended:
@@ -160,23 +183,65 @@ class FdTransport:
             loop = self._loop or asyncio.get_running_loop()
             loop.call_soon(self._flush_turn)
 
+    def send_all(self, frames: list[bytes]) -> None:
+        """Queue frames, in order; they leave with the next `hurry` or `send`."""
+        if self._write_ended:
+            return
+        if len(frames) == 1:
+            self._out.append(frames[0])
+            self._out_bytes += len(frames[0]) + 1
+        else:
+            self._out += frames
+            self._out_bytes += sum(map(len, frames)) + len(frames)
+        if self._out_bytes >= FLUSH_BYTES:
+            self._write_out()
+
+    def hurry(self) -> None:
+        """Write what is queued now."""
+        self._write_out()
+
     def _flush_turn(self) -> None:
         self._scheduled = False
         self._write_out()
 
     def _write_out(self) -> None:
-        if self._rest is not None or not self._out:
+        if self._rest is not None or not self._out or self._write_ended:
             return
         out = self._out
+        self._out = []
+        if len(out) <= MAX_VECTOR_FRAMES and self._out_bytes >= DIRECT_BYTES * len(out):
+            self._out_bytes = 0
+            self._write_vector(out)
+            return
         out.append(b"")
         data = b"\n".join(out)
-        self._out = []
         self._out_bytes = 0
         written = self._write(data)
         if written < len(data) and not self._write_ended:
             self._rest = memoryview(data)[written:]
-            assert self._loop is not None
-            self._loop.add_writer(self._write_fd, self._writable)
+            self._await_writable()
+
+    def _write_vector(self, frames: list[bytes]) -> None:
+        """Write long frames without joining them first."""
+        pieces = [piece for frame in frames for piece in (frame, b"\n")]
+        try:
+            written = os.writev(self._write_fd, pieces)
+        except (BlockingIOError, InterruptedError):
+            written = 0
+        except OSError:
+            self._end_writing()
+            return
+        if written < sum(map(len, pieces)):
+            self._rest = memoryview(b"".join(pieces))[written:]
+            self._await_writable()
+
+    def _await_writable(self) -> None:
+        loop = self._loop = self._loop or asyncio.get_running_loop()
+        try:
+            loop.add_writer(self._write_fd, self._writable)
+        except PermissionError:  # a file that took only a part: a disk that is full says so at the next write
+            while self._rest is not None:
+                self._writable()
 
     def _write(self, data: bytes | memoryview) -> int:
         try:
@@ -190,10 +255,11 @@ class FdTransport:
     def _writable(self) -> None:
         if self._rest is None:
             return
-        self._rest = self._rest[self._write(self._rest) :]
-        if self._write_ended:
+        rest = self._rest[self._write(self._rest) :]
+        if self._write_ended:  # `_end_writing` has forgotten the rest
             return
-        if not self._rest:
+        self._rest = rest
+        if not rest:
             self._rest = None
             assert self._loop is not None
             self._loop.remove_writer(self._write_fd)
@@ -242,6 +308,10 @@ class FdTransport:
                 self._loop.remove_writer(self._write_fd)
         self._read_ended = self._write_ended = True
         self._rest = None
+        self._out.clear()
+        self._out_bytes = 0
+        if self._hangup_timer is not None:
+            self._hangup_timer.cancel()
         self._wake()
         self.restore_blocking()
         for fd in {self._read_fd, self._write_fd}:
@@ -263,6 +333,15 @@ def _make_nonblocking(fd: int) -> bool:
         return False
     os.set_blocking(fd, False)
     return True
+
+
+def _hung_up(fd: int) -> bool:
+    """Whether nobody can write to that pipe or socket any more, whatever is still in it."""
+    if not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    poll.register(fd, getattr(select, "POLLRDHUP", 0))
+    return any(event != select.POLLNVAL for _, event in poll.poll(0))
 
 
 def _widen_pipe(fd: int) -> None:

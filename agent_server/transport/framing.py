@@ -13,6 +13,7 @@ DEFAULT_LIMIT_BYTES: Final = 64 * 1024 * 1024
 LONG_LINE_BYTES: Final = 128 * 1024
 _GROWTH_BYTES: Final = 1024 * 1024
 _HEAD_BYTES: Final = 4096
+_CR: Final = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +91,9 @@ class LineFramer:
         self._check_limit()
 
     def _check_limit(self) -> None:
-        if self._filled > self.limit_bytes:
-            self._skipping = bytes(self._partial[:_HEAD_BYTES])
+        excess = self._filled - self.limit_bytes
+        if excess > 1 or (excess == 1 and self._partial[self._filled - 1] != _CR):  # the CR may belong to the end
+            self._skipping = bytes(self._partial[: min(_HEAD_BYTES, self.limit_bytes)])
             self._partial = bytearray()
             self._filled = 0
 
@@ -115,6 +117,6 @@ def _add(out: list[bytes | bytearray | Oversized], line: bytes, limit_bytes: int
     if line.endswith(b"\r"):
         line = line[:-1]
     if len(line) > limit_bytes:
-        out.append(Oversized(line[:_HEAD_BYTES]))
+        out.append(Oversized(line[: min(_HEAD_BYTES, limit_bytes)]))
     elif line and not line.isspace():
         out.append(line)

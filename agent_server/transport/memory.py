@@ -39,6 +39,14 @@ class MemoryTransport:
         far._emptied.clear()
         far._schedule()
 
+    def send_all(self, frames: list[bytes]) -> None:
+        """Queue the frames of one loop turn, in order."""
+        for frame in frames:
+            self.send(frame)
+
+    def hurry(self) -> None:
+        """Nothing to do: delivery is in the next turn of the loop."""
+
     @property
     def congested(self) -> bool:
         """Whether the far end is not reading as fast as we write."""
@@ -51,7 +59,7 @@ class MemoryTransport:
 
     async def drained(self) -> None:
         """Return when no longer congested, or closed."""
-        while self.congested and not self._far._ended:
+        while self.congested and not self._far._ended and not self._ended:
             await self._far._emptied.wait()
 
     def pause_reading(self) -> None:
@@ -65,7 +73,7 @@ class MemoryTransport:
 
     async def flush(self) -> None:
         """Return when everything queued has been delivered, or cannot be."""
-        while self._far._inbox and not self._far._ended:
+        while self._far._inbox and not self._far._ended and not self._ended:
             await self._far._emptied.wait()
 
     def close(self) -> None:
@@ -76,6 +84,7 @@ class MemoryTransport:
         self._inbox.clear()
         self._inbox_bytes = 0
         self._emptied.set()
+        self._far._emptied.set()
         self._far._schedule()
 
     def _schedule(self) -> None:

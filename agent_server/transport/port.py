@@ -27,6 +27,12 @@ class Transport(Protocol):
     def send(self, frame: bytes) -> None:
         """Queue a frame; what one loop turn queued leaves in one write. Never blocks, never fails."""
 
+    def send_all(self, frames: list[bytes]) -> None:
+        """Queue frames, in order; they leave with the next `hurry` or `send`."""
+
+    def hurry(self) -> None:
+        """Write what is queued now: somebody waits for it, and a turn of the loop is a tenth of a round trip."""
+
     @property
     def congested(self) -> bool:
         """Whether the far end is not reading as fast as we write."""

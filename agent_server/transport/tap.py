@@ -27,6 +27,16 @@ class TapTransport:
         self._observe("sent", frame)
         self._inner.send(frame)
 
+    def send_all(self, frames: list[bytes]) -> None:
+        """Show the frames, then queue them."""
+        for frame in frames:
+            self._observe("sent", frame)
+        self._inner.send_all(frames)
+
+    def hurry(self) -> None:
+        """Write what is queued now."""
+        self._inner.hurry()
+
     @property
     def congested(self) -> bool:
         """Whether the far end is not reading as fast as we write."""

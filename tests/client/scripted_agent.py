@@ -1,8 +1,9 @@
 """A small agent that does what its prompts say, over any transport; as a program, over stdio.
 
-Prompts: ``say A|B`` (chunks), ``wait`` (until cancelled), ``deaf`` (never ends), ``ask``, ``ask odd`` (no usual
-options), ``two`` (two questions at once), ``read PATH``, ``write PATH TEXT``, ``flood N``, ``stop REASON``, ``fail``,
-``die``, ``unknown`` (an update that nobody knows), ``edit PATH`` (a tool call with a diff, after a permission).
+Prompts: ``say A|B`` (chunks), ``wait`` (until cancelled), ``quiet`` (the same without text), ``deaf`` (never ends),
+``ask``, ``ask odd`` (no usual options), ``two`` (two questions at once), ``read PATH``, ``write PATH TEXT``,
+``flood N``, ``stop REASON``, ``fail``, ``die``, ``unknown`` (an update that nobody knows), ``edit PATH`` (a tool call
+with a diff, after a permission).
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ class ScriptedAgent:
         router = Router(AGENT_METHODS, ScriptedAgent, ScriptedSession)
         self.connection = Connection(transport, router, self, self._find, opened=False)
         self.sessions: dict[str, ScriptedSession] = {}
-        self.client: InitializeRequest | None = None
+        self.client: dict[str, Any] = {}
+        self.asked_version = 0
         self._version = version
         self._early = early
         self._close = close
@@ -101,8 +103,8 @@ class ScriptedAgent:
 
     @handles(INITIALIZE)
     def initialize(self, params: InitializeRequest) -> InitializeResponse:
-        self.client = params
-        wire = params.client_capabilities.to_wire()
+        wire = self.client = params.client_capabilities.to_wire()
+        self.asked_version = params.protocol_version
         self.connection.open(offered=lambda path: offers(wire, path))
         can = AgentCapabilities(session_capabilities=SessionCapabilities(close=Supported() if self._close else None))
         return InitializeResponse(protocol_version=self._version, agent_capabilities=can)
@@ -152,9 +154,7 @@ class ScriptedSession:
     @handles(SESSION_PROMPT)
     async def prompt(self, params: PromptRequest) -> PromptResponse:
         self._cancelled.clear()
-        block = params.prompt[0]
-        assert isinstance(block, TextContent)
-        name, _, rest = block.text.partition(" ")
+        name, _, rest = _text(params).partition(" ")
         act: Callable[[str], Awaitable[Any]] = getattr(self, f"do_{name}")
         reason = await act(rest)
         return PromptResponse(stop_reason="cancelled" if self._cancelled.is_set() else reason or "end_turn")
@@ -167,6 +167,9 @@ class ScriptedSession:
         self.say("waiting")
         await self._cancelled.wait()
         self.say(" stopped")
+
+    async def do_quiet(self, _rest: str) -> None:
+        await self._cancelled.wait()
 
     async def do_deaf(self, _rest: str) -> None:
         self.say("deaf")
@@ -227,6 +230,12 @@ class ScriptedSession:
         done = answer == "yes"
         self.update(ToolCallProgressed(tool_call_id="t1", title=f"Edit {rest}", status=_ENDED[done]))
         self.say(f"It {_ENDED[done]}.")
+
+
+def _text(params: PromptRequest) -> str:
+    (block,) = params.prompt
+    assert block.type == "text"
+    return block.text
 
 
 async def main() -> None:

@@ -15,7 +15,11 @@ from agent_server.protocol.v1.updates import (
     UserMessageChunk,
 )
 
-KINDS = {"user": UserMessageChunk, "agent": AgentMessageChunk, "thought": AgentThoughtChunk}
+KINDS: dict[str, type[UserMessageChunk] | type[AgentMessageChunk] | type[AgentThoughtChunk]] = {
+    "user": UserMessageChunk,
+    "agent": AgentMessageChunk,
+    "thought": AgentThoughtChunk,
+}
 
 
 def update(**fields: Any) -> SessionUpdate:

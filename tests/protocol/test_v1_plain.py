@@ -45,7 +45,9 @@ def test_a_plain_prompt_reads_like_the_model(raw: dict[str, Any]) -> None:
         assert len(read.prompt) == len(model.prompt)
 
 
-@given(maybe(cwd=st.text(max_size=4) | JUNK, mcpServers=JUNK, additionalDirectories=JUNK, systemPrompt=JUNK, _meta=JUNK))
+@given(
+    maybe(cwd=st.text(max_size=4) | JUNK, mcpServers=JUNK, additionalDirectories=JUNK, systemPrompt=JUNK, _meta=JUNK)
+)
 def test_a_plain_new_session_reads_like_the_model(raw: dict[str, Any]) -> None:
     read = plain.plain_new_session(raw)
     if read is not None:

@@ -21,7 +21,7 @@ def note(number: int = 0) -> SystemNote:
 
 
 def run(count: int) -> TextRun:
-    return TextRun(1, "agent", "x" * count, count)
+    return TextRun(1, "agent", ("x" * count,), count)
 
 
 def width(event: Event) -> int:

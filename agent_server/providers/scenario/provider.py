@@ -15,7 +15,7 @@ a match. ``repeat`` keeps a turn from being used up. ``schemas/scenario.schema.j
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import anyio
@@ -62,7 +62,7 @@ class ScenarioProvider:
         """The scenario's commands."""
         return self._scenario.commands
 
-    async def stream(self, request: ModelRequest) -> AsyncIterator[ProviderEvent]:
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
         """Play the next turn of the conversation.
 
         Raises:
