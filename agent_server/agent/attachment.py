@@ -107,7 +107,7 @@ class ClientAttachment:
         params = whole({"sessionId": self._session_id, **_permission(question)})
         try:
             raw = await self._connection.request_encoded(SESSION_REQUEST_PERMISSION.name, params, self._session_id)
-            outcome = SESSION_REQUEST_PERMISSION.validate_result(raw).outcome
+            outcome = SESSION_REQUEST_PERMISSION.read_result(raw).outcome
         except (RpcError, ConnectionClosed, ValueError) as error:
             logger.info("no answer to a permission request: %s", type(error).__name__)
             return None

@@ -90,10 +90,11 @@ class EditorWorkspace(LocalWorkspace):
         Raises:
             RpcError, ConnectionClosed, CapabilityMissing: it cannot say.
         """
-        from agent_server.protocol.v1.client_services import ReadTextFileRequest
-
-        params = ReadTextFileRequest(session_id=self._session_id, path=path)
-        return (await self._connection.request(FS_READ_TEXT_FILE, params)).content
+        params = {"sessionId": self._session_id, "path": path}
+        try:
+            return (await self._connection.request_wire(FS_READ_TEXT_FILE, params)).content
+        except ValueError as error:
+            raise ToolError("the editor gave a malformed answer when the file was to be read") from error
 
     async def write_text(self, path: str, file: TextFile) -> None:
         """Write through the editor where it offers that, else to disk."""

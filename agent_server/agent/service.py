@@ -10,7 +10,8 @@ from orjson import dumps
 from agent_server.agent.editor import EditorWorkspace
 from agent_server.protocol.capabilities import offers
 from agent_server.providers.provider import Command, Provider
-from agent_server.sessions.session import Limits, Session, SessionSpec, ToolSet
+from agent_server.sessions.session import Session
+from agent_server.sessions.spec import Limits, SessionSpec, ToolSet
 from agent_server.sessions.supervisor import SessionSupervisor
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from agent_server.agent.service import AgentService
     from agent_server.conversation.tool_calls import ToolSpec
     from agent_server.providers.provider import Provider
-    from agent_server.sessions.session import Limits
+    from agent_server.sessions.spec import Limits
     from agent_server.sessions.supervisor import SessionSupervisor
     from agent_server.tools.tool import Tool
     from agent_server.tools.toolbox import Toolbox
@@ -45,7 +45,7 @@ def make_provider(model: str | None) -> Provider:
 def make_service(settings: Settings, supervisor: SessionSupervisor, provider: Provider) -> AgentService:
     """The service of one process."""
     from agent_server.agent.service import AgentService
-    from agent_server.sessions.session import Limits
+    from agent_server.sessions.spec import Limits
 
     usual = (None, Limits(settings.max_turn_requests, settings.approval_timeout_s))
 

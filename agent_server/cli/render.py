@@ -27,6 +27,7 @@ MAX_DIFFED_CHARS: Final = 400_000
 """Longer texts are not compared: the time grows with the square of their length."""
 
 MAX_FAILURE_LINES: Final = 12
+MAX_RESULT_LINES: Final = 40
 
 
 class Output(Protocol):
@@ -153,8 +154,8 @@ class Renderer:
             self._shown[call.tool_call_id] = call.status
             self._show_call_line(call)
         self._show_diffs(call)
-        if call.status == "failed" and before != "failed":
-            self._show_failure(call)
+        if call.status in ("completed", "failed") and before != call.status:
+            self._show_result(call, MAX_FAILURE_LINES if call.status == "failed" else MAX_RESULT_LINES)
         self.activity("Working" if call.status in ("completed", "failed") else _title(call))
 
     def _end_nameless_message(self) -> None:
@@ -168,13 +169,14 @@ class Renderer:
         text = f"{self._style.paint(mark, look)} {_title(call)}"
         self.line(text if self._style.fancy else f"{text} ({call.status.replace('_', ' ')})")
 
-    def _show_failure(self, call: ToolCallEntry) -> None:
+    def _show_result(self, call: ToolCallEntry, most_lines: int) -> None:
+        """What the call shows as text; diffs are shown on their own."""
         texts = [item.content.text for item in call.content if isinstance(item, Content) and _is_text(item.content)]  # type: ignore[union-attr]
         lines = safe("\n".join(texts)).strip().splitlines()
-        for line in lines[:MAX_FAILURE_LINES]:
+        for line in lines[:most_lines]:
             self.line(self._style.paint(f"  {line}", "dim"))
-        if len(lines) > MAX_FAILURE_LINES:
-            self.line(self._style.paint(f"  … {len(lines) - MAX_FAILURE_LINES} more lines", "dim"))
+        if len(lines) > most_lines:
+            self.line(self._style.paint(f"  … {len(lines) - most_lines} more lines", "dim"))
 
     def _show_diffs(self, call: ToolCallEntry) -> None:
         for item in call.content:

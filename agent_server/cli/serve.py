@@ -27,13 +27,13 @@ def serve_stdio(
 ) -> int:
     """Serve until the client has gone; the exit code. Everything is flushed on return."""
     logging.lastResort = None  # stderr is silent unless it was asked for: some clients never read it
-    if settings.log_file is not None or log_stderr:
-        from agent_server.cli.logs import start_logging
-
-        start_logging(settings.log_file, settings.log_level, log_stderr=log_stderr, warnings=warnings)
     try:
+        if settings.log_file is not None or log_stderr:
+            from agent_server.cli.logs import start_logging
+
+            start_logging(settings.log_file, settings.log_level, log_stderr=log_stderr, warnings=warnings)
         asyncio.run(_serve(settings, wire))
-    except SettingsError as error:
+    except (SettingsError, OSError) as error:  # a file that cannot be opened, say
         import sys
 
         print(f"agent-server: {error}", file=sys.stderr)

@@ -18,13 +18,14 @@ from collections.abc import Callable, Coroutine
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from agent_server.connection.handlers import Deferred
+import orjson
+
+from agent_server.connection.handlers import Deferred, run_hook
 from agent_server.connection.lanes import MAX_WAITING, Lanes
-from agent_server.connection.outcome import error_of
+from agent_server.connection.outcome import sendable_error_of
 from agent_server.connection.router import METHOD_NOT_FOUND, Route, Router
 from agent_server.errors import CapabilityMissing, ConnectionClosed, RpcError
 from agent_server.jsonrpc import Failure, Notification, Peer, Request, RequestId, Success, Violation
-from agent_server.jsonrpc.messages import encode_error
 from agent_server.protocol.method import NotificationMethod, RequestMethod
 from agent_server.transport.port import Transport
 
@@ -146,8 +147,9 @@ class Connection:
     async def _finish(self) -> None:
         self._ended.set()
         self._transport.pause_reading()  # what is not taken is not owed an answer
+        self._lanes.drop()
         for task in list(self._tasks):
-            task.cancel()
+            self._loop.call_soon(task.cancel)  # after its first step: a handler's coroutine must not be left unawaited
         for request_id in list(self._working):
             self._refuse(request_id, RpcError(REQUEST_CANCELLED, "Request cancelled", {"details": "shutting down"}))
         try:
@@ -326,7 +328,7 @@ class Connection:
             if request_id in self._working:
                 self._working[request_id] = result
                 if request_id in self._withdrawn:
-                    _call(result.on_cancel)
+                    run_hook(result.on_cancel)
             result.then(lambda value, error: self._deferred_settled(request_id, result, value, error))
         else:
             self._respond(request_id, result)
@@ -339,7 +341,7 @@ class Connection:
             self._refuse(request_id, error)
             return
         if self._respond(request_id, result):
-            _call(deferred.after)
+            run_hook(deferred.after)
         self.hurry()
 
     # Answering
@@ -368,7 +370,8 @@ class Connection:
             self._settle(request_id, error)
 
     def _settle(self, request_id: RequestId, error: BaseException) -> None:
-        self._transport.send(self._peer.error(request_id, *_sendable(*error_of(error))))
+        code, message, data = sendable_error_of(error, MAX_SENT_FRAME_BYTES - ENVELOPE_BYTES)
+        self._transport.send(self._peer.error(request_id, code, message, data))
 
     def _done(self, request_id: RequestId) -> bool:
         """Whether this is the request's first outcome."""
@@ -392,7 +395,7 @@ class Connection:
         self._withdrawn.add(request_id)
         work = self._working[request_id]
         if isinstance(work, Deferred):
-            _call(work.on_cancel)
+            run_hook(work.on_cancel)
         elif work is not None:
             self._loop.call_soon(work.cancel)  # a task cancelled before its first step would never answer
 
@@ -416,6 +419,18 @@ class Connection:
 
             details = f"malformed result of {method.name}: {describe_validation_error(error)}"  # type: ignore[arg-type]
             raise RpcError(-32603, "Internal error", {"details": details}) from None
+
+    async def request_wire(self, method: RequestMethod[P, R], params: dict[str, Any]) -> R:
+        """As `request`, with params that are spelled on the wire already, and a result that may be a plain reading.
+
+        Raises:
+            CapabilityMissing, RpcError, ConnectionClosed: as `request`.
+            ValueError: the result is malformed.
+            TypeError: the params hold what JSON cannot.
+        """
+        if method.capability is not None and not self._offered(method.capability):
+            raise CapabilityMissing(method.name, method.capability)
+        return method.read_result(await self.request_encoded(method.name, orjson.dumps(params), params["sessionId"]))
 
     async def request_encoded(self, method: str, params: bytes, session_id: str | None) -> Any:
         """As `request`, with params that are JSON text already and a raw result; the caller minds capabilities.
@@ -473,8 +488,9 @@ class Connection:
 
     def send_frames(self, frames: list[bytes]) -> None:
         """As `send_frame`, for several frames; they leave with the next `hurry`."""
-        if frames and len(max(frames, key=len)) > MAX_SENT_FRAME_BYTES:
-            raise ValueError("a frame is above the limit of 8 MiB")
+        for frame in frames:
+            if len(frame) > MAX_SENT_FRAME_BYTES:
+                raise ValueError("a frame is above the limit of 8 MiB")
         self._transport.send_all(frames)
 
     def _fail_waiting(self) -> None:
@@ -518,27 +534,6 @@ def _settle(future: asyncio.Future[Any], message: Success | Failure) -> None:
     else:
         assert isinstance(message, Failure)
         future.set_exception(RpcError(message.code, message.message, message.data))
-
-
-def _sendable(code: int, message: str, data: Any) -> tuple[int, str, Any]:
-    """An error object that can be sent: a handler may have put anything into it."""
-    try:
-        size = len(encode_error(None, code, message, data))
-    except TypeError as error:
-        logger.error("the error %s %r cannot be encoded: %s", code, message, error)
-    else:
-        if size <= MAX_SENT_FRAME_BYTES - ENVELOPE_BYTES:
-            return code, message, data
-    return -32603, "Internal error", {"details": "the request failed, and its error could not be sent"}
-
-
-def _call(hook: Callable[[], None] | None) -> None:
-    """Run a handler's hook; what it raises concerns nobody else."""
-    if hook is not None:
-        try:
-            hook()
-        except BaseException as error:
-            logger.error("a handler's hook failed", exc_info=error)
 
 
 def _withdrawn() -> RpcError:

@@ -10,6 +10,7 @@ runs inside the reader and must be quick), or plain and give a `Deferred` (the a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
@@ -26,6 +27,8 @@ T = TypeVar("T")
 Handler: TypeAlias = Callable[[Any, Any], Any]
 
 _MARK = "__handles__"
+
+logger = logging.getLogger(__name__)
 
 
 class Deferred(Generic[T]):
@@ -79,6 +82,15 @@ def answered(result: T, after: Callable[[], None]) -> Deferred[T]:
     deferred: Deferred[T] = Deferred(after=after)
     deferred.resolve(result)
     return deferred
+
+
+def run_hook(hook: Callable[[], None] | None) -> None:
+    """Run an answer's hook, if it has one; what it raises concerns nobody else."""
+    if hook is not None:
+        try:
+            hook()
+        except BaseException as error:
+            logger.error("the hook of an answer failed", exc_info=error)
 
 
 RequestHandler: TypeAlias = Callable[[S, P], "Awaitable[R] | Deferred[R] | R"]

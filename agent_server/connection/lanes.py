@@ -63,6 +63,12 @@ class Lanes:
         self._waiting[session_id].append(job)
         self.count += 1
 
+    def drop(self) -> None:
+        """Forget everything that waits: nothing more is to be begun."""
+        for jobs in self._waiting.values():
+            jobs.clear()
+        self.count = 0
+
     def release(self, session_id: str) -> None:
         """What held the lane is done: run what waited, up to the next job that holds it."""
         jobs = self._waiting.pop(session_id, None)

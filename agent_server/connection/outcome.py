@@ -10,6 +10,7 @@ import logging
 from typing import Any
 
 from agent_server.errors import RpcError, SessionConflict, SessionNotFound
+from agent_server.jsonrpc.messages import encode_error
 
 logger = logging.getLogger(__name__)
 
@@ -33,3 +34,16 @@ def error_of(error: BaseException) -> tuple[int, str, Any]:
         return STATE_CONFLICT, "State conflict", {"details": error.details, "reason": error.reason}
     logger.error("a handler failed", exc_info=error)
     return INTERNAL_ERROR, "Internal error", {"details": "the request failed inside the server; its log says why"}
+
+
+def sendable_error_of(error: BaseException, limit_bytes: int) -> tuple[int, str, Any]:
+    """As `error_of`, but surely JSON and not longer than ``limit_bytes``: a handler may put anything into an error."""
+    code, message, data = error_of(error)
+    try:
+        size = len(encode_error(None, code, message, data))
+    except TypeError as reason:
+        logger.error("the error %s %r cannot be encoded: %s", code, message, reason)
+    else:
+        if size <= limit_bytes:
+            return code, message, data
+    return INTERNAL_ERROR, "Internal error", {"details": "the request failed, and its error could not be sent"}

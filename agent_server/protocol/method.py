@@ -107,6 +107,7 @@ class RequestMethod(_Method[P], Generic[P, R]):
 
     ``capability`` is what the answering side must have advertised, as a dotted path. ``plain`` reads the plainest
     params without the model, for routers that ask for it: what it gives has the model's attributes and is no model.
+    ``plain_result`` does the same for results.
     """
 
     def __init__(
@@ -119,8 +120,10 @@ class RequestMethod(_Method[P], Generic[P, R]):
         capability: str | None = None,
         *,
         plain: Callable[[dict[str, Any]], object | None] | None = None,
+        plain_result: Callable[[dict[str, Any]], object | None] | None = None,
     ) -> None:
         super().__init__(name, side, scope, params_ref, capability, plain)
+        self._plain_result = plain_result
         self._result_ref = result_ref
         self._validate_result: Callable[[Any], R] | None = None
 
@@ -140,6 +143,14 @@ class RequestMethod(_Method[P], Generic[P, R]):
         if check is None:
             check = self._validate_result = _validator(self.result)
         return check({} if raw is None else raw)
+
+    def read_result(self, raw: Any) -> R:
+        """As `validate_result`, but the plainest results are read without the model (see ``plain``)."""
+        if self._plain_result is not None and type(raw) is dict:
+            read = self._plain_result(raw)
+            if read is not None:
+                return cast("R", read)
+        return self.validate_result(raw)
 
     def encoded(self, result: dict[str, Any]) -> R:
         """A result that is spelled on the wire already: the middle tier between bytes and models.

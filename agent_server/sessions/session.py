@@ -10,10 +10,8 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
 
 import anyio
 
@@ -30,9 +28,8 @@ from agent_server.conversation.events import (
     TurnFailure,
     TurnStarted,
 )
-from agent_server.conversation.tool_calls import ToolSpec
-from agent_server.errors import ProviderError, RpcError, SessionNotFound
-from agent_server.providers.provider import ModelInfo, Provider
+from agent_server.errors import SessionNotFound
+from agent_server.providers.provider import ModelInfo
 from agent_server.sessions.approvals import Approvals
 from agent_server.sessions.log import SessionLog
 from agent_server.sessions.loop_turn import LoopTurn
@@ -45,69 +42,14 @@ from agent_server.sessions.prompts import (
     PromptStopped,
     PromptWithdrawnOutcome,
 )
+from agent_server.sessions.spec import SessionSpec, Snapshot, choose_model
 from agent_server.sessions.status import LIFECYCLE_MOVES, Activity, Lifecycle, agent_status, manager_status
 from agent_server.sessions.turn import Turn
+from agent_server.sessions.turn_boundary import guarded
 from agent_server.sessions.turn_scope import TurnCancelled, TurnScope
 from agent_server.store.store import EventStore
-from agent_server.tools.ports import Workspace
-from agent_server.tools.tool import Tool
 
 logger = logging.getLogger(__name__)
-
-_INTERNAL: Final = "the turn failed inside the server; its log says why"
-
-
-class ToolSet(Protocol):
-    """The tools of a session."""
-
-    @property
-    def specs(self) -> Sequence[ToolSpec]:
-        """How models see them."""
-
-    def get(self, name: str) -> Tool | None:
-        """The tool of that name, or None."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a session may spend. ``approval_timeout_s``: how long a question to the user may stand."""
-
-    max_turn_requests: int = 100
-    approval_timeout_s: float = 300.0
-
-
-@dataclass(slots=True)
-class SessionSpec:
-    """What a session is made from (Req: SM-21).
-
-    ``workspace`` holds the roots. ``metadata`` and ``llm_config`` are the creator's own, given back as they came.
-    """
-
-    workspace: Workspace
-    provider: Provider
-    tools: ToolSet
-    model: str | None = None
-    limits: Limits = field(default_factory=Limits)
-    metadata: dict[str, Any] | None = None
-    llm_config: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Enough to rebuild a view of the session's state (Req: ST-01, ST-08, ST-09)."""
-
-    status: str
-    activity: Activity
-    mode: str
-    lifecycle: Lifecycle
-    turn_active: bool
-    waiting_for_user: bool
-    active_tool_calls: tuple[tuple[str, str], ...]
-    active_tool_name: str | None
-    pending_approvals: tuple[str, ...]
-    last_error: str | None
-    queued_prompts: int
-
 
 StatusListener = Callable[["Session", str, str], None]
 
@@ -139,7 +81,7 @@ class Session:
         self.activity = Activity.IDLE
         self.last_error: str | None = None
         self.policy = Policy()
-        self.model_info: ModelInfo = _choose_model(spec)
+        self.model_info: ModelInfo = choose_model(spec)
         self.log = SessionLog(store, session_id, loop_turn)
         self.approvals = Approvals(self.log, self.policy, spec.limits.approval_timeout_s, self._touch)
         self._on_status = on_status
@@ -397,7 +339,7 @@ class Session:
         try:
             if not self._cancelling:  # it may have been cancelled before it got here
                 self.turn_scope = scope = TurnScope(task)
-                stop_reason, failure = await scope.run(_guarded(turn, scope))
+                stop_reason, failure = await scope.run(guarded(turn, scope))
         except TurnCancelled:
             pass
         finally:
@@ -496,48 +438,6 @@ class Session:
 
     def _touch(self) -> None:
         self._updated_s = time.time()
-
-
-async def _guarded(turn: Turn, scope: TurnScope) -> tuple[StopReason | None, TurnFailure | None]:
-    """The boundary of a turn: a failing model or a bug ends this turn and nothing else (promise P5)."""
-    try:
-        return await turn.run(scope), None
-    except TurnCancelled:
-        raise
-    except ProviderError as error:
-        return None, _provider_failure(error)
-    except RpcError as error:
-        details = f"the client answered a request of the turn with an error: {error.message}"
-        return None, TurnFailure("internal", details)
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling() > 0:
-            raise
-        logger.exception("a turn raised CancelledError without being cancelled")
-        return None, TurnFailure("internal", _INTERNAL)
-    except BaseException as error:
-        logger.error("a turn failed", exc_info=error)
-        return None, TurnFailure("internal", _INTERNAL)
-
-
-def _provider_failure(error: ProviderError) -> TurnFailure:
-    return TurnFailure(
-        error.kind,
-        error.details,
-        error.retryable,
-        error.provider,
-        error.http_status,
-        error.request_id,
-        error.retry_after_s,
-    )
-
-
-def _choose_model(spec: SessionSpec) -> ModelInfo:
-    models = spec.provider.models()
-    for info in models:
-        if info.id == spec.model:
-            return info
-    return models[0]
 
 
 def _rfc3339(seconds: float) -> str:

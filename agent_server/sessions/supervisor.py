@@ -20,7 +20,8 @@ from anyio.abc import TaskGroup
 
 from agent_server.errors import SessionNotFound
 from agent_server.sessions.loop_turn import LoopTurn
-from agent_server.sessions.session import Session, SessionSpec, StatusListener
+from agent_server.sessions.session import Session, StatusListener
+from agent_server.sessions.spec import SessionSpec
 from agent_server.store.store import EventStore
 
 logger = logging.getLogger(__name__)

@@ -40,7 +40,7 @@ class DeleteFile:
             content=_shown(held),
             locations=(Location(held.target.path),),
             trust_key=self.spec.name,
-            trust_label="delete files in this session",
+            trust_label="delete files",
         )
 
 

@@ -67,7 +67,7 @@ class EditFile:
             content=(_file_change(change),),
             locations=(Location(change.target.path, spans[0].line),),
             trust_key=self.spec.name,
-            trust_label="edit files in this session",
+            trust_label="edit files",
         )
 
 

@@ -46,7 +46,7 @@ class MoveFile:
             content=_shown(source, target),
             locations=(Location(target.path),),
             trust_key=self.spec.name,
-            trust_label="move files in this session",
+            trust_label="move files",
         )
 
 

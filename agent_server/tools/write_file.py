@@ -52,7 +52,7 @@ class WriteFile:
             content=_shown(change),
             locations=(Location(target.path),),
             trust_key=self.spec.name,
-            trust_label="write files in this session",
+            trust_label="write files",
         )
 
 

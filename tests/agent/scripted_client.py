@@ -21,7 +21,8 @@ from agent_server.cli.compose import LazyTools
 from agent_server.protocol.method import RequestMethod
 from agent_server.protocol.v1.methods import AGENT_METHODS, CLIENT_METHODS
 from agent_server.providers.provider import Provider
-from agent_server.sessions.session import Limits, Session
+from agent_server.sessions.session import Session
+from agent_server.sessions.spec import Limits
 from agent_server.sessions.supervisor import SessionSupervisor
 from agent_server.store.memory import MemoryStore
 from agent_server.store.store import EventStore
@@ -197,9 +198,9 @@ class ScriptedClient:
         assert "error" in frame, frame
         return frame["error"]
 
-    async def seen(self, count: int = 1, **wanted: Any) -> Frame:
+    async def seen(self, count: int = 1, session_id: str | None = None, **wanted: Any) -> Frame:
         """The update that holds these fields, when it has come ``count`` times."""
-        found: list[Frame] = await self.until(lambda: self.updates(**wanted)[count - 1 :])
+        found: list[Frame] = await self.until(lambda: self.updates(session_id, **wanted)[count - 1 :])
         return found[0]
 
     async def asked(self, method: str, count: int = 1) -> Frame:
@@ -222,7 +223,7 @@ class ScriptedClient:
             for frame in self.frames
             if frame.get("method") == "session/update"
             and session_id in (None, frame["params"]["sessionId"])
-            and wanted.items() <= {k: v for k, v in frame["params"]["update"].items() if k in wanted}.items()
+            and all(frame["params"]["update"].get(key) == value for key, value in wanted.items())
         ]
 
     def text(self, session_id: str | None = None) -> str:

@@ -8,7 +8,7 @@ import pytest
 from agent_server.conversation.events import ApprovalClosed, ApprovalOpened
 from agent_server.conversation.messages import ToolResultMessage
 from agent_server.providers.provider import Finished
-from agent_server.sessions.session import Limits
+from agent_server.sessions.spec import Limits
 from agent_server.tools.ports import ToolContext
 from agent_server.tools.tool import ToolResult
 
@@ -82,6 +82,22 @@ async def test_a_question_about_a_command_shows_the_whole_command(tmp_path: Path
         tool_call = client.requests(ASK)[0]["params"]["toolCall"]
         assert tool_call["kind"] == "execute"
         assert "echo a\necho b" in tool_call["content"][0]["content"]["text"]
+
+
+@pytest.mark.req("AP-02", "JR-19")
+@pytest.mark.promise("P5")
+@in_loop
+async def test_a_question_about_what_json_cannot_hold_is_asked_all_the_same(tmp_path: Path) -> None:
+    tool, model = PuppetTool(changes=True), PuppetModel()
+    async with one_client(model, tools=[tool]) as (client, _):
+        client.answers[ASK] = choose("approve")
+        prompt = client.prompt(await client.new_session(str(tmp_path)))
+        await model.asked(1)
+        model.say(1, wants("puppet", shows="half \ud800 a pair", other=object()), Finished("tool_use"))
+        await model.asked(2)
+        assert tool.runs == len(client.requests(ASK)) == 1
+        model.finish(2)
+        await client.answer(prompt)
 
 
 @pytest.mark.req("AP-01")

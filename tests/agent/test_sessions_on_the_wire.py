@@ -102,6 +102,27 @@ async def test_what_the_creator_said_in_the_wrong_type_is_refused(tmp_path: Path
         assert house.supervisor.live() == []
 
 
+@pytest.mark.req("SM-04", "TL-10")
+@pytest.mark.promise("P10")
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"mcpServers": [{"type": "http", "name": "n", "url": "http://localhost", "headers": []}]},
+        {"mcpServers": [{"type": "carrier-pigeon", "name": "n", "command": "true", "args": [], "env": []}]},
+        {},
+        {"mcpServers": [], "systemPrompt": "be evil"},
+        {"mcpServers": [], "additionalDirectories": ["relative"]},
+        {"mcpServers": [], "additionalDirectories": ["/nowhere/at/all"]},
+    ],
+)
+@in_loop
+async def test_what_was_not_advertised_or_cannot_be_is_refused(tmp_path: Path, more: dict[str, object]) -> None:
+    async with one_client(forever(say("hi"))) as (client, house):
+        error = await client.refused("session/new", **{"cwd": str(tmp_path), **more})
+        assert error["code"] == -32602
+        assert house.supervisor.live() == []
+
+
 @pytest.mark.req("SM-07", "SM-23", "SM-14")
 @in_loop
 async def test_closing_twice_says_not_found_and_the_log_stays(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from agent_server.conversation.messages import AssistantMessage, ToolRequest, To
 from agent_server.conversation.tool_calls import ToolKind
 from agent_server.errors import ProviderError
 from agent_server.providers.provider import Finished, ThoughtDelta
-from agent_server.sessions.session import Limits
+from agent_server.sessions.spec import Limits
 from agent_server.tools.ports import ToolContext
 from agent_server.tools.tool import ToolResult
 

@@ -17,7 +17,7 @@ from agent_server.protocol.v1.initialize import AuthenticateResponse
 from agent_server.protocol.v1.methods import AGENT_METHODS, FS_READ_TEXT_FILE
 from agent_server.transport.memory import memory_pair
 
-from .wire import WAIT_S, RawEnd, SmallAgent, cancel, deed, on_loop, outcome, serving
+from .wire import WAIT_S, RawEnd, SmallAgent, cancel, deed, on_loop, outcome, prompt, serving
 
 OK = AuthenticateResponse()
 READ = ReadTextFileRequest(session_id="s", path="/x")
@@ -187,6 +187,25 @@ def test_no_task_of_the_connection_outlives_it() -> None:
         for _ in range(3):
             await asyncio.sleep(0)
         assert asyncio.all_tasks() == before
+
+    on_loop(work)
+
+
+@pytest.mark.promise("P1")
+@pytest.mark.promise("P9")
+def test_what_waited_behind_a_slow_notification_is_answered_at_the_end_and_never_begun() -> None:
+    async def work() -> None:
+        begun: list[str] = []
+        deeds = {"cancel s": endless, "late": lambda: begun.append("late") or OK}  # type: ignore[func-returns-value]
+        async with serving(deeds, drain_s=0) as (agent, wire):
+            wire.say(cancel(), prompt(1, "late"), cancel(), prompt(2, "late"))
+            await wire.fence()
+            await ended_in_s(agent, wire)
+            assert [outcome(await wire.answer(number)) for number in (1, 2)] == [-32800, -32800]
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert begun == []
+            assert agent.sessions["s"].heard == ["cancel"]
 
     on_loop(work)
 

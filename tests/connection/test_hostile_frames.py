@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent_server.protocol.v1.initialize import AuthenticateResponse
@@ -247,7 +247,7 @@ json_values = st.recursive(
 
 @pytest.mark.promise("P1")
 @pytest.mark.promise("P7")
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(METHODS), st.none() | json_values, st.booleans()), max_size=15))
 def test_any_params_of_any_method_cost_one_error_at_most(messages: list[tuple[str, Any, bool]]) -> None:
     async def work() -> None:
@@ -269,7 +269,7 @@ def test_any_params_of_any_method_cost_one_error_at_most(messages: list[tuple[st
 
 
 @pytest.mark.promise("P7")
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.binary(max_size=30).filter(lambda line: b"\n" not in line), max_size=10))
 def test_any_bytes_are_answered_at_most_once_a_line_and_never_end_the_stream(lines: list[bytes]) -> None:
     async def work() -> None:

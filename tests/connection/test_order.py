@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent_server.connection.connection import Connection
@@ -342,7 +342,7 @@ def test_a_handler_that_crashes_lets_the_next_one_of_its_session_go_on() -> None
 
 
 @pytest.mark.promise("P3")
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.tuples(st.sampled_from("ab"), st.sampled_from(["update", "ask", "turn"]), st.integers(0, 3)), max_size=30

@@ -71,8 +71,8 @@ def test_the_pieces_of_an_answer_are_one_message_with_its_thoughts_apart() -> No
 
 @pytest.mark.req("TN-16")
 def test_each_response_is_a_message_followed_by_its_results_in_order() -> None:
-    messages = folded(*begun(), said("one"), asked("a", "b"), result("a"), result("b", is_error=True), said("two"), ended())
-    _, first, one, two, last = messages
+    results = result("a"), result("b", is_error=True)
+    _, first, one, two, last = folded(*begun(), said("one"), asked("a", "b"), *results, said("two"), ended())
     assert isinstance(first, AssistantMessage)
     assert first.text == "one"
     assert first.tool_requests == [ToolRequest("a", "tool", {"x": "a"}), ToolRequest("b", "tool", {"x": "b"})]

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from agent_server.jsonrpc.messages import (
@@ -211,7 +211,7 @@ def test_a_number_that_could_not_be_written_again_is_refused_in_big_frames_too(n
     assert refusal(frame + PADDING) == (-32600, 1)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(json_values, st.none() | st.text(string.printable) | st.integers(-(2**63), INT64_MAX), st.booleans())
 def test_a_big_frame_is_read_exactly_like_a_small_one(params: Any, request_id: Any, asked: bool) -> None:
     body = {"jsonrpc": "2.0", "method": "m", "params": params} | ({"id": request_id} if asked else {})
@@ -221,7 +221,7 @@ def test_a_big_frame_is_read_exactly_like_a_small_one(params: Any, request_id: A
     assert repr(decode(result)) == repr(decode(result + PADDING))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=60) | st.text('{}[]",:01.e-nulltrue \\', max_size=40).map(str.encode))
 def test_any_bytes_are_read_alike_small_and_big_and_never_raise(noise: bytes) -> None:
     assume(not re.search(rb"\d{19}", noise))  # such numbers may be refused in big frames only, see above
@@ -232,7 +232,7 @@ def test_any_bytes_are_read_alike_small_and_big_and_never_raise(noise: bytes) ->
             assert reply_of(small)["error"]["code"] == reply_of(big)["error"]["code"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(json_values, st.integers(0, 200), st.booleans())
 def test_whatever_is_accepted_can_be_written_again(value: Any, levels: int, big: bool) -> None:
     """F3: what is read is echoed, logged and replayed; nothing is let in that orjson does not write."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule
 
@@ -207,11 +207,13 @@ class TwoPeers(RuleBasedStateMachine):
         assert all(count == 1 for count in self.outcomes.values())
 
 
-TwoPeers.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TwoPeers.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 test_two_peers_answer_every_request_exactly_once = pytest.mark.promise("P1")(TwoPeers.TestCase)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from([
     b'{"jsonrpc":"2.0","id":1,"method":"m"}', b'{"jsonrpc":"2.0","id":"1","method":"m"}', b"[]", b"nope", b'{"id":1}',
     b'{"jsonrpc":"2.0","id":null,"method":"m"}', b'{"id":1,"result":2}', b'{"jsonrpc":"2.0","id":1.5,"method":"m"}',

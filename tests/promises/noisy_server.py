@@ -73,6 +73,9 @@ class NoisyTool:
         return ToolResult.text("made")
 
 
+replace = setattr
+
+
 def main() -> None:
     """Start the server, its parts replaced once they may be imported."""
     divert = program.divert_stdio
@@ -83,11 +86,11 @@ def main() -> None:
         import agent_server.cli.serve as serve
         from agent_server.tools.toolbox import Toolbox
 
-        serve.make_provider = lambda model: NoisyModel()  # type: ignore[assignment]
-        compose._toolbox = lambda settings: Toolbox([NoisyTool()])  # type: ignore[assignment]
+        replace(serve, "make_provider", lambda model: NoisyModel())
+        replace(compose, "_toolbox", lambda settings: Toolbox([NoisyTool()]))
         return wire
 
-    program.divert_stdio = divert_and_replace  # type: ignore[assignment]
+    replace(program, "divert_stdio", divert_and_replace)
     program.main()
 
 

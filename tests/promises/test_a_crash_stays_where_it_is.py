@@ -10,7 +10,8 @@ import pytest
 
 from agent_server.conversation.events import Event, TextRun, ToolCallUpserted, TurnEnded, TurnStarted
 from agent_server.providers.provider import Finished
-from agent_server.sessions.session import Session, SessionSpec
+from agent_server.sessions.session import Session
+from agent_server.sessions.spec import SessionSpec
 from agent_server.sessions.supervisor import SessionSupervisor
 from agent_server.store.memory import MemoryStore
 from agent_server.tools.local_workspace import LocalWorkspace

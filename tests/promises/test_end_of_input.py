@@ -99,7 +99,7 @@ def test_a_stubborn_command_and_its_children_do_not_outlive_the_server(tmp_path:
 @pytest.mark.promise("P1")
 @pytest.mark.req("JR-17")
 def test_requests_from_a_pipe_are_all_answered_before_it_exits(tmp_path: Path) -> None:
-    requests = [
+    requests: list[dict[str, object]] = [
         {"id": 1, "method": "initialize", "params": {"protocolVersion": 1}},
         {"id": 2, "method": "session/new", "params": {"cwd": str(tmp_path), "mcpServers": []}},
         {"id": "three", "method": "session/new", "params": {"cwd": str(tmp_path), "mcpServers": []}},

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from agent_server.protocol.capabilities import offers
 from agent_server.protocol.v1 import plain
+from agent_server.protocol.v1.client_services import ReadTextFileResponse
 from agent_server.protocol.v1.initialize import InitializeRequest
 from agent_server.protocol.v1.prompt import CancelNotification, PromptRequest
 from agent_server.protocol.v1.session import NewSessionRequest
+from agent_server.protocol.v1.tool_calls import RequestPermissionResponse, SelectedPermissionOutcome
 
 JUNK: st.SearchStrategy[Any] = st.one_of(
     st.none(), st.booleans(), st.integers(-3, 3), st.text(max_size=3), st.just([]), st.just({}), st.just({"a": 1})
@@ -63,6 +65,25 @@ def test_a_plain_cancel_reads_like_the_model(raw: dict[str, Any]) -> None:
         assert read.session_id == CancelNotification.model_validate(raw).session_id
 
 
+OUTCOME = maybe(outcome=st.sampled_from(["selected", "cancelled"]) | JUNK, optionId=JUNK, _meta=JUNK)
+
+
+@given(maybe(outcome=OUTCOME | JUNK, _meta=JUNK))
+def test_a_plain_permission_reads_like_the_model(raw: dict[str, Any]) -> None:
+    read = plain.plain_permission(raw)
+    if read is not None:
+        outcome = RequestPermissionResponse.model_validate(raw).outcome
+        assert isinstance(outcome, SelectedPermissionOutcome)
+        assert (read.outcome.outcome, read.outcome.option_id) == (outcome.outcome, outcome.option_id)
+
+
+@given(maybe(content=JUNK, _meta=JUNK))
+def test_a_plain_file_reads_like_the_model(raw: dict[str, Any]) -> None:
+    read = plain.plain_read(raw)
+    if read is not None:
+        assert read.content == ReadTextFileResponse.model_validate(raw).content
+
+
 CAPABILITIES = maybe(
     fs=maybe(readTextFile=JUNK, writeTextFile=JUNK) | JUNK,
     terminal=JUNK,
@@ -89,6 +110,8 @@ def test_a_plain_initialize_offers_what_the_model_offers(raw: dict[str, Any]) ->
         (plain.plain_prompt, {"sessionId": "s", "prompt": [{"type": "text", "text": "hello"}]}),
         (plain.plain_new_session, {"cwd": "/w", "mcpServers": []}),
         (plain.plain_cancel, {"sessionId": "s"}),
+        (plain.plain_permission, {"outcome": {"outcome": "selected", "optionId": "approve"}}),
+        (plain.plain_read, {"content": "text"}),
         (plain.plain_initialize, {"protocolVersion": 1, "clientCapabilities": {"fs": {"readTextFile": True}}}),
     ],
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncGenerator
 from typing import Any, cast
 
 import pytest
@@ -377,7 +376,7 @@ def test_waiting_for_a_cancel_ends_with_the_cancel_only() -> None:
 def test_an_abandoned_stream_counts_as_played() -> None:
     async def main() -> None:
         provider, messages = playing(saying("one"), saying("two")), [cast("ModelMessage", said("hi"))]
-        stream = cast("AsyncGenerator[ProviderEvent]", provider.stream(ModelRequest("scenario", messages)))
+        stream = provider.stream(ModelRequest("scenario", messages))
         await anext(stream)
         await stream.aclose()
         assert text_in(await response(provider, messages)) == "two"

@@ -8,7 +8,8 @@ from pathlib import Path
 from agent_server.conversation.content import TextPart
 from agent_server.providers.provider import Provider
 from agent_server.sessions.prompts import Prompt, PromptOutcome
-from agent_server.sessions.session import Limits, Session, SessionSpec
+from agent_server.sessions.session import Session
+from agent_server.sessions.spec import Limits, SessionSpec
 from agent_server.sessions.supervisor import SessionSupervisor
 from agent_server.tools.local_workspace import LocalWorkspace
 from agent_server.tools.tool import Tool

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from agent_server.errors import SessionNotFound
+from agent_server.providers.provider import Finished, ModelRequest, ProviderEvent
 from agent_server.sessions.prompts import PromptStopped
-from agent_server.sessions.session import Session, SessionSpec
+from agent_server.sessions.session import Session
+from agent_server.sessions.spec import SessionSpec
 from agent_server.sessions.supervisor import SessionSupervisor
 from agent_server.store.memory import MemoryStore
 from tests.agent.puppets import PuppetModel, forever, say
@@ -149,9 +152,8 @@ async def test_when_the_supervisor_ends_so_does_every_session_and_its_work(tmp_p
     assert supervisor.live() == []
     assert stopped == ["shutdown"] * 3
     assert model.closed == 2
-    assert {await_now.stop_reason for one in asked for await_now in one.outcomes if isinstance(await_now, PromptStopped)} == {
-        "cancelled"
-    }
+    outcomes = [outcome for one in asked for outcome in one.outcomes if isinstance(outcome, PromptStopped)]
+    assert [outcome.stop_reason for outcome in outcomes] == ["cancelled"] * 2
     assert asyncio.all_tasks() == before
 
 
@@ -159,26 +161,22 @@ async def test_when_the_supervisor_ends_so_does_every_session_and_its_work(tmp_p
 @in_loop
 async def test_a_turn_that_will_not_end_is_left_behind_by_a_close(tmp_path: Path) -> None:
     class Deaf(PuppetModel):
-        async def stream(self, request):  # type: ignore[no-untyped-def, override]
-            self.seen.append([])
-            async with self._news:
-                self._words.append(asyncio.Queue())
-                self._news.notify_all()
+        async def stream(self, request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+            begun.set()
             while not release.is_set():
                 try:
                     await release.wait()
                 except asyncio.CancelledError:
                     pass
-            yield None
+            yield Finished()
 
-    release = asyncio.Event()
+    begun, release = asyncio.Event(), asyncio.Event()
     model = Deaf()
     async with SessionSupervisor(MemoryStore()) as supervisor:
         session = supervisor.create(spec(tmp_path, model))
         asked = Asked(supervisor, session)
-        await model.asked(1)
-        closing = asyncio.ensure_future(session.close(grace_s=0.01))
-        await asyncio.wait_for(closing, 1)
+        await begun.wait()
+        await asyncio.wait_for(session.close(grace_s=0.01), 1)
         session.terminated()
         assert asked.outcomes == [PromptStopped("cancelled")]
         release.set()

@@ -21,10 +21,10 @@ from agent_server.tools.write_file import WriteFile
 from .tool_calls_on_disk import change_of, desk
 
 CHANGING: list[tuple[Tool, dict[str, Any], str]] = [
-    (WriteFile(), {"path": "a.txt", "content": "new"}, "write files in this session"),
-    (EditFile(), {"path": "a.txt", "old_text": "old", "new_text": "new"}, "edit files in this session"),
-    (DeleteFile(), {"path": "a.txt"}, "delete files in this session"),
-    (MoveFile(), {"source": "a.txt", "target": "b.txt"}, "move files in this session"),
+    (WriteFile(), {"path": "a.txt", "content": "new"}, "write files"),
+    (EditFile(), {"path": "a.txt", "old_text": "old", "new_text": "new"}, "edit files"),
+    (DeleteFile(), {"path": "a.txt"}, "delete files"),
+    (MoveFile(), {"source": "a.txt", "target": "b.txt"}, "move files"),
 ]
 
 

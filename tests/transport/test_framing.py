@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent_server.transport import framing
@@ -60,7 +60,7 @@ def windowed(stream: bytes, sizes: list[int], limit_bytes: int) -> Lines:
 
 
 @pytest.mark.req("JR-17")
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(streams, st.lists(st.integers(0, 200), max_size=12), st.sampled_from([1, 3, 10, 11, 1000]))
 def test_any_split_of_a_stream_gives_the_same_lines(stream: bytes, cuts: list[int], limit_bytes: int) -> None:
     assert fed(stream, [min(cut, len(stream)) for cut in cuts], limit_bytes) == read_whole(stream, limit_bytes)
@@ -115,7 +115,7 @@ def test_an_endless_line_ends_with_the_stream_and_is_reported() -> None:
     assert framer.finish() == [Oversized(b"y" * 100)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.sampled_from([0, 1, 50, LONG_LINE_BYTES, 200_000, 1_500_000]), min_size=1, max_size=4),
     st.lists(st.sampled_from([1, 3, 70_000, LONG_LINE_BYTES + 1, 300_000, 2 * MIB]), min_size=1, max_size=20),

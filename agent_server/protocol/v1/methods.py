@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from agent_server.protocol.method import MethodTable, NotificationMethod, RequestMethod, Scope, Side
-from agent_server.protocol.v1.plain import plain_cancel, plain_initialize, plain_new_session, plain_prompt
+from agent_server.protocol.v1.plain import (
+    plain_cancel,
+    plain_initialize,
+    plain_new_session,
+    plain_permission,
+    plain_prompt,
+    plain_read,
+)
 
 if TYPE_CHECKING:
     from agent_server.protocol.v1.client_services import (
@@ -128,6 +135,7 @@ SESSION_REQUEST_PERMISSION: Final[RequestMethod[RequestPermissionRequest, Reques
     Scope.SESSION,
     f"{_TOOL_CALLS}:RequestPermissionRequest",
     f"{_TOOL_CALLS}:RequestPermissionResponse",
+    plain_result=plain_permission,
 )
 FS_READ_TEXT_FILE: Final[RequestMethod[ReadTextFileRequest, ReadTextFileResponse]] = RequestMethod(
     "fs/read_text_file",
@@ -136,6 +144,7 @@ FS_READ_TEXT_FILE: Final[RequestMethod[ReadTextFileRequest, ReadTextFileResponse
     f"{_SERVICES}:ReadTextFileRequest",
     f"{_SERVICES}:ReadTextFileResponse",
     "fs.readTextFile",
+    plain_result=plain_read,
 )
 FS_WRITE_TEXT_FILE: Final[RequestMethod[WriteTextFileRequest, WriteTextFileResponse]] = RequestMethod(
     "fs/write_text_file",

@@ -95,6 +95,40 @@ class PlainCancel:
         self.session_id = session_id
 
 
+class PlainSelection:
+    """Reads like a SelectedPermissionOutcome."""
+
+    __slots__ = ("option_id",)
+
+    outcome: Final = "selected"
+    meta: Final = None
+
+    def __init__(self, option_id: str) -> None:
+        self.option_id = option_id
+
+
+class PlainPermission:
+    """Reads like a RequestPermissionResponse in which an option was selected."""
+
+    __slots__ = ("outcome",)
+
+    meta: Final = None
+
+    def __init__(self, option_id: str) -> None:
+        self.outcome = PlainSelection(option_id)
+
+
+class PlainContent:
+    """Reads like a ReadTextFileResponse."""
+
+    __slots__ = ("content",)
+
+    meta: Final = None
+
+    def __init__(self, content: str) -> None:
+        self.content = content
+
+
 def plain_initialize(raw: dict[str, Any]) -> PlainInitialize | None:
     """An ``initialize`` whose known fields all have their own types, and that says nothing in ``_meta``."""
     version = raw.get("protocolVersion")
@@ -134,6 +168,21 @@ def plain_cancel(raw: dict[str, Any]) -> PlainCancel | None:
     """A ``session/cancel`` without ``_meta``."""
     session_id = raw.get("sessionId")
     return PlainCancel(session_id) if type(session_id) is str and "_meta" not in raw else None
+
+
+def plain_permission(raw: dict[str, Any]) -> PlainPermission | None:
+    """The result of ``session/request_permission`` when an option was selected."""
+    outcome = raw.get("outcome")
+    if type(outcome) is not dict or outcome.get("outcome") != "selected" or "_meta" in raw or "_meta" in outcome:
+        return None
+    option_id = outcome.get("optionId")
+    return PlainPermission(option_id) if type(option_id) is str else None
+
+
+def plain_read(raw: dict[str, Any]) -> PlainContent | None:
+    """The result of ``fs/read_text_file``."""
+    content = raw.get("content")
+    return PlainContent(content) if type(content) is str and "_meta" not in raw else None
 
 
 def _plain(value: Any, shape: Any) -> bool:
