@@ -1,29 +1,13 @@
-"""The entry point: before anything else is imported, the wire is put out of everybody's reach.
-
-While serving, descriptor 0 becomes the null device and descriptor 1 too (or stderr, when logging there was asked for),
-and the real ones are private duplicates: a stray print, a library or a child process cannot touch the wire (P2).
-"""
+"""The entry point: before anything else is imported, the wire is put out of everybody's reach."""
 
 from __future__ import annotations
 
 import os
 import sys
 
+from agent_server.cli.stdio import divert_stdio
+
 _COMMANDS = ("exec", "--version", "-V", "--help", "-h")
-
-
-def divert_stdio() -> tuple[int, int]:
-    """Private duplicates of descriptors 0 and 1, in whose places the null device stands from now on."""
-    wire_in, wire_out = os.dup(0), os.dup(1)  # os.dup makes them non-inheritable
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
-    os.dup2(2 if _stderr_wanted() else null, 1)
-    os.close(null)
-    return wire_in, wire_out
-
-
-def _stderr_wanted() -> bool:
-    return "--log-stderr" in sys.argv
 
 
 def main() -> None:
@@ -33,7 +17,7 @@ def main() -> None:
         from agent_server.cli.main import run_command
 
         sys.exit(run_command(arguments))
-    wire = divert_stdio()
+    wire = divert_stdio(prints_to_stderr="--log-stderr" in arguments)
     from agent_server.cli.main import run_serve
 
     code = run_serve(arguments, wire)

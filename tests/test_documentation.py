@@ -23,7 +23,7 @@ from agent_server.providers.offline.self_tests import KNOWN
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 DOCUMENTS = sorted(ROOT.glob("*.md"))
-EXAMPLES = [path for path in sorted((ROOT / "agent_server/examples").glob("*.py")) if path.name != "__init__.py"]
+EXAMPLES = [ROOT / "agent_server/examples" / name for name in ("client.py", "custom_agent.py")]
 
 NOT_OURS = {"--approve-all"}  # acpx's
 

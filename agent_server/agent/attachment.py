@@ -65,7 +65,9 @@ class ClientAttachment:
 
     def events(self, first_seq: int, events: Sequence[Event]) -> None:
         """Other things happened."""
-        for seq, event in enumerate(events, first_seq):
+        seq = first_seq - 1
+        for event in events:
+            seq += 1
             if type(event) in UNSEEN:
                 continue
             if type(event) is MessageInserted and event.prompt_id in self._own_prompts:

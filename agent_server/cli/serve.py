@@ -16,6 +16,7 @@ from agent_server.transport.fds import FdTransport
 
 if TYPE_CHECKING:
     from agent_server.agent.service import AgentService
+    from agent_server.providers.provider import Provider
     from agent_server.sessions.supervisor import SessionSupervisor
     from agent_server.transport.port import Transport
 
@@ -23,16 +24,24 @@ STOP_SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP")
 
 
 def serve_stdio(
-    settings: Settings, wire: tuple[int, int], *, warnings: Sequence[str] = (), log_stderr: bool = False
+    settings: Settings,
+    wire: tuple[int, int],
+    *,
+    provider: Provider | None = None,
+    warnings: Sequence[str] = (),
+    log_stderr: bool = False,
 ) -> int:
-    """Serve until the client has gone; the exit code. Everything is flushed on return."""
+    """Serve until the client has gone; the exit code. Everything is flushed on return.
+
+    ``provider``: who answers, instead of the one that the settings name.
+    """
     logging.lastResort = None  # stderr is silent unless it was asked for: some clients never read it
     try:
         if settings.log_file is not None or log_stderr:
             from agent_server.cli.logs import start_logging
 
             start_logging(settings.log_file, settings.log_level, log_stderr=log_stderr, warnings=warnings)
-        asyncio.run(_serve(settings, wire))
+        asyncio.run(_serve(settings, wire, provider))
     except (SettingsError, OSError) as error:  # a file that cannot be opened, say
         import sys
 
@@ -44,8 +53,8 @@ def serve_stdio(
     return 0
 
 
-async def _serve(settings: Settings, wire: tuple[int, int]) -> None:
-    provider = make_provider(settings.model)
+async def _serve(settings: Settings, wire: tuple[int, int], given: Provider | None) -> None:
+    provider = given or make_provider(settings.model)
     transport: Transport = FdTransport(*wire, limit_bytes=settings.max_frame_bytes)
     if settings.trace_file is not None:
         from agent_server.cli.trace import traced

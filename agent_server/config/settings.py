@@ -38,7 +38,7 @@ class Settings:
         max_frame_bytes: the longest frame that is accepted.
         drain_s: how long prompts may run on after the end of the input (promise P9).
         max_turn_requests: how many requests to the model one turn may make.
-        log_file: where the log goes; None: stderr.
+        log_file: where the log goes; None: nowhere.
         log_level: one of `LOG_LEVELS`.
         trace_file: where every frame is recorded; None: nowhere.
         command_timeout_s: how long a command of a tool may run (Req: TL-07).

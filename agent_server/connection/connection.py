@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import orjson
 
+from agent_server.connection.answering import Answering, withdrawn
+from agent_server.connection.asking import Asking
 from agent_server.connection.handlers import Deferred, run_hook
 from agent_server.connection.lanes import MAX_WAITING, Lanes
-from agent_server.connection.outcome import sendable_error_of
+from agent_server.connection.limits import MAX_SENT_FRAME_BYTES, MAX_UNSENT_BYTES
 from agent_server.connection.router import METHOD_NOT_FOUND, Route, Router
-from agent_server.errors import CapabilityMissing, ConnectionClosed, RpcError
+from agent_server.errors import CapabilityMissing, RpcError
 from agent_server.jsonrpc import Failure, Notification, Peer, Request, RequestId, Success, Violation
 from agent_server.protocol.method import NotificationMethod, RequestMethod
 from agent_server.transport.port import Transport
@@ -36,13 +38,6 @@ P = TypeVar("P", bound="Model")
 R = TypeVar("R", bound="Model")
 
 logger = logging.getLogger(__name__)
-
-MAX_SENT_FRAME_BYTES: Final = 8 * 1024 * 1024
-ENVELOPE_BYTES: Final = 32 * 1024
-"""Room in a frame for what surrounds params and results: the longest legal id, escaped."""
-
-MAX_UNSENT_BYTES: Final = 1024 * 1024
-"""Unsent bytes at which the reader stops taking new work."""
 
 INVALID_REQUEST: Final = -32600
 REQUEST_CANCELLED: Final = -32800
@@ -78,16 +73,11 @@ class Connection:
         self._first_method = first_method
         self._peer = Peer()
         self._lanes = Lanes()
-        self._waiting: dict[int, tuple[asyncio.Future[Any], str | None]] = {}
-        self._arrived: dict[asyncio.Future[Any], Success | Failure] = {}
-        self._working: dict[RequestId, asyncio.Task[None] | Deferred[Any] | None] = {}
-        self._withdrawn: set[RequestId] = set()
+        self._asking = Asking(self._peer, transport, self._lanes)
+        self._answers = Answering(self._peer, transport)
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._paused = False
-        self._in_batch = False
         self._offered: Callable[[str], bool] = lambda _capability: True
         self._loop = asyncio.get_running_loop()
 
@@ -128,21 +118,11 @@ class Connection:
         self._transport.start(self)
         try:
             await self._ended.wait()
-            await self._wait_idle(drain_s)
-            for request_id in list(self._working):
-                self._withdraw(request_id)
-            await self._wait_idle(cancel_s)
+            await self._answers.finished_within(drain_s)
+            self._answers.withdraw_all()
+            await self._answers.finished_within(cancel_s)
         finally:
             await self._finish()
-
-    async def _wait_idle(self, seconds: float) -> None:
-        if self._working:
-            self._idle.clear()
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._idle.wait()
-            except TimeoutError:
-                pass
 
     async def _finish(self) -> None:
         self._ended.set()
@@ -150,17 +130,14 @@ class Connection:
         self._lanes.drop()
         for task in list(self._tasks):
             self._loop.call_soon(task.cancel)  # after its first step: a handler's coroutine must not be left unawaited
-        for request_id in list(self._working):
-            self._refuse(request_id, RpcError(REQUEST_CANCELLED, "Request cancelled", {"details": "shutting down"}))
+        self._answers.refuse_all(RpcError(REQUEST_CANCELLED, "Request cancelled", {"details": "shutting down"}))
         try:
             async with asyncio.timeout(0.2):
                 await self._transport.flush()
         except TimeoutError:
             pass
         finally:
-            for future in list(self._arrived):
-                self._settle_arrived(future)
-            self._fail_waiting()
+            self._asking.settle_all()
             self._transport.close()
 
     # Receiving
@@ -172,10 +149,10 @@ class Connection:
             message = receive(frames.pop())
             self._take(message)
         else:
-            self._in_batch = True
+            self._answers.in_batch = True
             for frame in frames:
                 self._take(receive(frame))
-            self._in_batch = False
+            self._answers.in_batch = False
         if self._lanes.count > MAX_WAITING or self._transport.unsent_bytes > MAX_UNSENT_BYTES:
             self._pause()
 
@@ -187,7 +164,7 @@ class Connection:
         """The far end will say nothing more: our requests will never be answered."""
         if not self._ended.is_set():
             self._ended.set()
-            self._fail_waiting()
+            self._asking.end()
 
     def _take(self, message: Request | Notification | Success | Failure | Violation) -> None:
         kind = type(message)
@@ -201,24 +178,7 @@ class Connection:
             if reply is not None:
                 self._transport.send(reply)
         else:
-            self._take_response(message)  # type: ignore[arg-type]
-
-    def _take_response(self, message: Success | Failure) -> None:
-        entry = self._waiting.get(message.id)  # type: ignore[arg-type]
-        if entry is None:
-            return
-        future, session_id = entry
-        if session_id is not None and self._lanes.holds(session_id):
-            del self._waiting[message.id]  # type: ignore[arg-type]  # answered, even if the far end goes now
-            self._arrived[future] = message
-            self._lanes.append(session_id, lambda: self._settle_arrived(future))
-        else:
-            _settle(future, message)
-
-    def _settle_arrived(self, future: asyncio.Future[Any]) -> None:
-        message = self._arrived.pop(future, None)
-        if message is not None:
-            _settle(future, message)
+            self._asking.take(message)  # type: ignore[arg-type]
 
     def _take_notification(self, message: Notification) -> None:
         if not self._opened:
@@ -269,19 +229,19 @@ class Connection:
         request_id = message.id
         if not self._opened and message.method != self._first_method:
             details = f"{message.method[:100]!r} came before {self._first_method}"
-            self._settle(request_id, RpcError(INVALID_REQUEST, "Invalid request", {"details": details}))
+            self._answers.settle(request_id, RpcError(INVALID_REQUEST, "Invalid request", {"details": details}))
             return
         route = self._router.route(message.method)
         if route is None or not route.is_request:
             details = f"there is no method {message.method[:100]!r} here"
-            self._settle(request_id, RpcError(METHOD_NOT_FOUND, "Method not found", {"details": details}))
+            self._answers.settle(request_id, RpcError(METHOD_NOT_FOUND, "Method not found", {"details": details}))
             return
         try:
             params = route.validate(message.params)
         except Exception as error:  # noqa: BLE001 - as above
-            self._settle(request_id, error)
+            self._answers.settle(request_id, error)
             return
-        self._working[request_id] = None
+        self._answers.owe(request_id)
         session_id = params.session_id if route.lane else None
         if session_id is not None and self._lanes.holds(session_id):
             self._lanes.append(session_id, lambda: self._begin(request_id, route, params, session_id))
@@ -289,28 +249,28 @@ class Connection:
             self._begin(request_id, route, params, session_id)
 
     def _begin(self, request_id: RequestId, route: Route, params: Any, session_id: str | None) -> None:
-        if request_id in self._withdrawn:
-            self._refuse(request_id, _withdrawn())
+        if self._answers.is_withdrawn(request_id):
+            self._answers.refuse(request_id, withdrawn())
             return
         try:
             target = self._find_session(params.session_id) if route.session_scoped else self._root
             outcome = route.handler(target, params)
         except BaseException as error:  # noqa: BLE001 - P5
-            self._refuse(request_id, error)
+            self._answers.refuse(request_id, error)
             return
         if type(outcome) is Deferred:
-            self._working[request_id] = outcome
+            self._answers.hold(request_id, outcome)
             outcome.then(lambda result, error: self._deferred_settled(request_id, outcome, result, error))
         elif type(outcome) is CoroutineType or hasattr(type(outcome), "__await__"):
             if session_id is not None:
                 # A notification behind this request must not be handled before the handler had its first step.
                 self._lanes.hold(session_id)
-                self._working[request_id] = self._spawn(self._answer(request_id, outcome))
+                self._answers.hold(request_id, self._spawn(self._answer(request_id, outcome)))
                 self._loop.call_soon(self._release, session_id)
             else:
-                self._working[request_id] = self._spawn(self._answer(request_id, outcome))
+                self._answers.hold(request_id, self._spawn(self._answer(request_id, outcome)))
         else:
-            self._respond(request_id, outcome)
+            self._answers.respond(request_id, outcome)
             self.hurry()
 
     async def _answer(self, request_id: RequestId, outcome: Coroutine[Any, Any, Any]) -> None:
@@ -318,86 +278,33 @@ class Connection:
         try:
             result = await outcome
         except BaseException as error:
-            if isinstance(error, asyncio.CancelledError) and request_id in self._withdrawn:
-                error = _withdrawn()
-            self._refuse(request_id, error)
+            if isinstance(error, asyncio.CancelledError) and self._answers.is_withdrawn(request_id):
+                error = withdrawn()
+            self._answers.refuse(request_id, error)
             if isinstance(error, asyncio.CancelledError) and _being_cancelled():
                 raise
             return
         if type(result) is Deferred:
-            if request_id in self._working:
-                self._working[request_id] = result
-                if request_id in self._withdrawn:
-                    run_hook(result.on_cancel)
+            self._answers.hold(request_id, result)
             result.then(lambda value, error: self._deferred_settled(request_id, result, value, error))
         else:
-            self._respond(request_id, result)
+            self._answers.respond(request_id, result)
             self.hurry()
 
     def _deferred_settled(
         self, request_id: RequestId, deferred: Deferred[Any], result: Any, error: BaseException | None
     ) -> None:
         if error is not None:
-            self._refuse(request_id, error)
+            self._answers.refuse(request_id, error)
             return
-        if self._respond(request_id, result):
+        if self._answers.respond(request_id, result):
             run_hook(deferred.after)
         self.hurry()
-
-    # Answering
-
-    def _respond(self, request_id: RequestId, result: Model) -> bool:
-        """Whether the result is the answer: it can be encoded, is not too long, and nothing was answered before."""
-        try:
-            encoded = result.to_json()
-        except Exception as error:  # noqa: BLE001 - a result that cannot be encoded is the handler's failure
-            self._refuse(request_id, error)
-            return False
-        if len(encoded) > MAX_SENT_FRAME_BYTES - ENVELOPE_BYTES:
-            self._refuse(request_id, RpcError(-32603, "Internal error", {"details": "the result is above 8 MiB"}))
-            return False
-        if not self._done(request_id):
-            return False
-        frame = self._peer.result(request_id, encoded)
-        if self._in_batch:
-            self._transport.send(frame)
-        else:
-            self._transport.send_all([frame])  # the caller hurries, so nothing need be scheduled
-        return True
-
-    def _refuse(self, request_id: RequestId, error: BaseException) -> None:
-        if self._done(request_id):
-            self._settle(request_id, error)
-
-    def _settle(self, request_id: RequestId, error: BaseException) -> None:
-        code, message, data = sendable_error_of(error, MAX_SENT_FRAME_BYTES - ENVELOPE_BYTES)
-        self._transport.send(self._peer.error(request_id, code, message, data))
-
-    def _done(self, request_id: RequestId) -> bool:
-        """Whether this is the request's first outcome."""
-        if request_id not in self._working:
-            return False
-        del self._working[request_id]
-        self._withdrawn.discard(request_id)
-        if not self._working:
-            self._idle.set()
-        return True
 
     def _cancel_requested(self, params: Any) -> None:
         request_id = params.get("requestId") if type(params) is dict else None
         if type(request_id) in (int, str) or (request_id is None and type(params) is dict and "requestId" in params):
-            self._withdraw(request_id)
-
-    def _withdraw(self, request_id: RequestId) -> None:
-        """The asker no longer wants the answer, or we are about to stop."""
-        if request_id not in self._working or request_id in self._withdrawn:
-            return
-        self._withdrawn.add(request_id)
-        work = self._working[request_id]
-        if isinstance(work, Deferred):
-            run_hook(work.on_cancel)
-        elif work is not None:
-            self._loop.call_soon(work.cancel)  # a task cancelled before its first step would never answer
+            self._answers.withdraw(request_id)
 
     # Sending
 
@@ -439,30 +346,11 @@ class Connection:
             RpcError: the far end answered with an error, or the frame would be longer than 8 MiB.
             ConnectionClosed: it went away before it answered.
         """
-        if self._ended.is_set():
-            raise ConnectionClosed(f"{method}: the connection is closed")
-        if len(params) > MAX_SENT_FRAME_BYTES - ENVELOPE_BYTES:
-            raise RpcError(-32603, "Internal error", {"details": f"{method}: the request would be above 8 MiB"})
-        future: asyncio.Future[Any] = self._loop.create_future()
-        request_id, frame = self._peer.request(method, params)
-        # What a notification's handler asks must not wait behind that handler.
-        self._waiting[request_id] = (future, None if self._lanes.held_here(session_id) else session_id)
-        self._transport.send_all([frame])
-        self._transport.hurry()
-        try:
-            return await future
-        except asyncio.CancelledError:
-            answered = (future.done() and not future.cancelled()) or future in self._arrived
-            if not answered and not self._ended.is_set():
-                self._peer.forget(request_id)
-                self._transport.send(self._peer.notification("$/cancel_request", b'{"requestId":%d}' % request_id))
-            raise
-        finally:
-            self._waiting.pop(request_id, None)
+        return await self._asking.ask(method, params, session_id)
 
     def hurry(self) -> None:
         """Write what is queued now: somebody waits for it. Answers to the frames of one read still share a write."""
-        if not self._in_batch:
+        if not self._answers.in_batch:
             self._transport.hurry()
 
     def notify(self, method: NotificationMethod[P], params: P) -> None:
@@ -493,11 +381,6 @@ class Connection:
                 raise ValueError("a frame is above the limit of 8 MiB")
         self._transport.send_all(frames)
 
-    def _fail_waiting(self) -> None:
-        for future, _session in list(self._waiting.values()):
-            if not future.done():
-                future.set_exception(ConnectionClosed("the other side went away before it answered"))
-
     # Flow
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -524,20 +407,6 @@ class Connection:
                 await self._lanes.shrunk.wait()
         self._paused = False
         self._transport.resume_reading()
-
-
-def _settle(future: asyncio.Future[Any], message: Success | Failure) -> None:
-    if future.done():
-        return
-    if type(message) is Success:
-        future.set_result(message.result)
-    else:
-        assert isinstance(message, Failure)
-        future.set_exception(RpcError(message.code, message.message, message.data))
-
-
-def _withdrawn() -> RpcError:
-    return RpcError(REQUEST_CANCELLED, "Request cancelled", {"details": "the request was withdrawn"})
 
 
 def _being_cancelled() -> bool:

@@ -103,9 +103,14 @@ class Finished:
 
 ProviderEvent: TypeAlias = TextDelta | ThoughtDelta | PartDelta | ToolCallRequested | PlanProposed | Usage | Finished
 
+ProviderEvents: TypeAlias = AsyncGenerator[ProviderEvent, None]
+
 
 class Provider(Protocol):
-    """A source of model responses. One instance serves every session of the process."""
+    """A source of model responses. One instance serves every session of the process.
+
+    `SimpleProvider` has everything but the stream.
+    """
 
     @property
     def id(self) -> str:
@@ -117,7 +122,7 @@ class Provider(Protocol):
     def commands(self) -> Sequence[Command]:
         """The slash commands that it understands in a prompt; often none (Req: SK-06)."""
 
-    def stream(self, request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+    def stream(self, request: ModelRequest) -> ProviderEvents:
         """Stream one response.
 
         Closing or cancelling the generator abandons the request.
@@ -125,3 +130,17 @@ class Provider(Protocol):
         Raises:
             ProviderError: the model could not answer; nothing more will come.
         """
+
+
+class SimpleProvider:
+    """A provider of one model without commands, to be subclassed: give it an ``id`` and a ``stream``."""
+
+    id = "custom"
+
+    def models(self) -> Sequence[ModelInfo]:
+        """One model, named like the provider."""
+        return (ModelInfo(self.id, self.id),)
+
+    def commands(self) -> Sequence[Command]:
+        """None."""
+        return ()

@@ -1,7 +1,7 @@
 """Questions to the user: a table keyed by tool call, in which every question is settled exactly once.
 
 Every way out (answer, time-out, cancel, a client that went away) appends one ApprovalClosed and withdraws the question
-from the client (W-09; Req: AP-01..AP-14).
+from the client (Req: AP-01..AP-14).
 """
 
 from __future__ import annotations

@@ -127,17 +127,14 @@ class SessionLog:
         return TextRun(self._message_id, self._role, texts, count)
 
     def _append(self, events: tuple[Event, ...]) -> None:
-        last = self._keep(events)
-        assert last == self.head, "a session has one writer, so it knows the seqs that the store will give"
-        self.context.apply(events)
-
-    def _keep(self, events: tuple[Event, ...]) -> int:
         try:
-            return self._store.append(self._session_id, self._epoch, events)
+            last = self._store.append(self._session_id, self._epoch, events)
         except BaseException as error:
             if self.on_broken is not None:  # not from within: whoever appends is told first, by the exception
                 asyncio.get_running_loop().call_soon(self.on_broken, error)
             raise
+        assert last == self.head, "a session has one writer, so it knows the seqs that the store will give"
+        self.context.apply(events)
 
     def _publish(self) -> None:
         if self._store.local:

@@ -1,4 +1,4 @@
-"""The three axes of a session's state, and the seeds' status words derived from them (W-01, W-02, W-30)."""
+"""The three axes of a session's state, and the single status words derived from them."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class SessionSupervisor:
         return session
 
     def live(self) -> list[Session]:
-        """Every live session, oldest first. Asks no session anything, so a busy one delays nobody (W-34)."""
+        """Every live session, oldest first. Asks no session anything, so a busy one delays nobody."""
         return list(self._sessions.values())
 
     def ensure_working(self, session: Session) -> None:

@@ -50,7 +50,6 @@ class Turn:
         self._scope: TurnScope
         self._role: MessageRole | None = None
         self._message_id = 0
-        self._sent = 0
         self.input_tokens = 0
         self.output_tokens = 0
 
@@ -93,6 +92,7 @@ class Turn:
         session = self._session
         delta = session.log.delta
         finished = Finished()
+        sent = 0
         stream = session.provider.stream(request)
         exhausted = False
         try:
@@ -108,8 +108,8 @@ class Turn:
                     finished = event  # type: ignore[assignment]
                 else:
                     self._take(event, calls)
-                self._sent += 1
-                if self._sent & (FAIRNESS_SLICE - 1) == 0:
+                sent += 1
+                if sent & (FAIRNESS_SLICE - 1) == 0:
                     await session.breathe()
                     self._scope.check()
             exhausted = True

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent_server.connection.connection import MAX_SENT_FRAME_BYTES
+from agent_server.connection.limits import MAX_SENT_FRAME_BYTES
 from agent_server.errors import CapabilityMissing, ConnectionClosed, RpcError
 from agent_server.protocol.capabilities import offers
 from agent_server.protocol.method import NotificationMethod, RequestMethod, Scope, Side

@@ -13,9 +13,9 @@ from typing import Any
 import orjson
 import pytest
 
-from agent_server.connection.connection import MAX_UNSENT_BYTES
 from agent_server.connection.handlers import Deferred
 from agent_server.connection.lanes import MAX_WAITING
+from agent_server.connection.limits import MAX_UNSENT_BYTES
 from agent_server.protocol.v1.initialize import AuthenticateResponse
 from agent_server.protocol.v1.methods import AUTHENTICATE
 from agent_server.transport.fds import FdTransport

@@ -17,6 +17,7 @@ from agent_server.protocol.v1.prompt import PromptRequest
 
 CLIENT = [sys.executable, "-m", "agent_server.examples.client"]
 CUSTOM_AGENT = [sys.executable, "-m", "agent_server.examples.custom_agent"]
+PROTOCOL_AGENT = [sys.executable, "-m", "agent_server.examples.protocol_agent"]
 OUR_AGENT = [sys.executable, "-m", "agent_server"]
 SCENARIO = Path(__file__).parents[2] / "agent_server/examples/scenario_hello.json"
 
@@ -37,13 +38,14 @@ def test_the_client_has_our_agent_write_a_file(tmp_path: Path) -> None:
     assert said[-2:] == ["[completed] Create a.txt", "end_turn"]
 
 
-def test_the_client_and_the_custom_agent_understand_each_other(tmp_path: Path) -> None:
-    assert run_client(tmp_path, "good morning", CUSTOM_AGENT) == ["GOOD MORNING", "end_turn"]
+@pytest.mark.parametrize("agent", [CUSTOM_AGENT, PROTOCOL_AGENT])
+def test_the_client_and_the_other_agents_understand_each_other(tmp_path: Path, agent: list[str]) -> None:
+    assert run_client(tmp_path, "good morning", agent) == ["GOOD MORNING", "end_turn"]
 
 
-def test_the_custom_agent_refuses_a_session_that_it_did_not_make() -> None:
+def test_the_protocol_agent_refuses_a_session_that_it_did_not_make() -> None:
     async def ask() -> int:
-        async with asyncio.timeout(LIMIT_S), spawn(CUSTOM_AGENT) as agent:
+        async with asyncio.timeout(LIMIT_S), spawn(PROTOCOL_AGENT) as agent:
             with pytest.raises(RpcError) as refused:
                 await agent.connection.request(SESSION_PROMPT, PromptRequest(session_id="session_9", prompt=[]))
             return refused.value.code

@@ -102,6 +102,8 @@ def agent_process(tmp_path: Path, *arguments: str, command: tuple[str, ...] = SE
     home = tmp_path / "home"
     home.mkdir(exist_ok=True)
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "XDG_CONFIG_HOME": str(home)}
+    if "PYTHONPATH" in os.environ:
+        environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
     with subprocess.Popen(
         [*command, *arguments],
         stdin=subprocess.PIPE,

@@ -9,6 +9,8 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import agent_server.__main__ as program
+import agent_server.cli.compose as compose
+import agent_server.cli.serve as serve
 from agent_server.conversation.tool_calls import ToolSpec
 from agent_server.providers.provider import (
     Command,
@@ -21,6 +23,7 @@ from agent_server.providers.provider import (
 )
 from agent_server.tools.ports import ToolContext
 from agent_server.tools.tool import PreparedCall, ToolResult
+from agent_server.tools.toolbox import Toolbox
 
 NOISE = "NOISE"
 CHILD = "import os; os.write(1, b'NOISE from a child\\n'); print('NOISE', len(os.read(0, 10)))"
@@ -73,24 +76,14 @@ class NoisyTool:
         return ToolResult.text("made")
 
 
-replace = setattr
-
-
 def main() -> None:
-    """Start the server, its parts replaced once they may be imported."""
-    divert = program.divert_stdio
-
-    def divert_and_replace() -> tuple[int, int]:
-        wire = divert()
-        import agent_server.cli.compose as compose
-        import agent_server.cli.serve as serve
-        from agent_server.tools.toolbox import Toolbox
-
-        replace(serve, "make_provider", lambda model: NoisyModel())
-        replace(compose, "_toolbox", lambda settings: Toolbox([NoisyTool()]))
-        return wire
-
-    replace(program, "divert_stdio", divert_and_replace)
+    """Start the server with these two in the places of its own."""
+    for module, name, replacement in (
+        (serve, "make_provider", lambda model: NoisyModel()),
+        (compose, "_toolbox", lambda settings: Toolbox([NoisyTool()])),
+    ):
+        assert hasattr(module, name)
+        setattr(module, name, replacement)
     program.main()
 
 

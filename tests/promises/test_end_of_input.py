@@ -29,7 +29,7 @@ def test_an_idle_server_is_gone_at_once(tmp_path: Path, how: object) -> None:
     with agent_process(tmp_path) as agent:
         agent.new_session(tmp_path)
         end(agent, how)
-        assert agent.exit_code(within_s=0.6) == 0
+        assert agent.exit_code(within_s=0.9) == 0
         agent.frames()
         assert agent.popen.stderr is not None
         assert agent.popen.stderr.read() == b""

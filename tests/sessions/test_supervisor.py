@@ -178,8 +178,8 @@ async def test_a_turn_that_will_not_end_is_left_behind_by_a_close(tmp_path: Path
         await begun.wait()
         await asyncio.wait_for(session.close(grace_s=0.01), 1)
         session.terminated()
-        assert asked.outcomes == [PromptStopped("cancelled")]
         release.set()
+        assert asked.outcomes == [PromptStopped("cancelled")]
 
 
 @pytest.mark.req("JR-10")

@@ -78,7 +78,10 @@ def _prompt_index(messages: Sequence[ModelMessage]) -> int:
 def _first_text(message: ModelMessage) -> str:
     if type(message) is not UserMessage:
         return ""
-    return next((part.text for part in message.parts if type(part) is TextPart), "")
+    for part in message.parts:
+        if type(part) is TextPart:
+            return part.text
+    return ""
 
 
 async def _answer(request: ModelRequest, index: int) -> AsyncGenerator[ProviderEvent, None]:
