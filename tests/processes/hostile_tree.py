@@ -36,12 +36,12 @@ def main() -> None:
         os.setpgid(0, 0)
         stay(ready)
     os.close(ready)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # Each of them closes its end when it is in place.
     with os.fdopen(pids) as lines:
         print("up", os.getpid(), lines.read(), flush=True)
     if "--leave" in sys.argv:
         os._exit(7)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     time.sleep(600)
 
 
