@@ -63,9 +63,12 @@ async def _serve(settings: Settings, wire: tuple[int, int], given: Provider | No
     loaded: asyncio.Future[SessionSupervisor] = asyncio.get_running_loop().create_future()
 
     def load_service() -> AgentService:
+        import anyio
+
         from agent_server.sessions.supervisor import SessionSupervisor
         from agent_server.store.memory import MemoryStore
 
+        anyio.get_cancelled_exc_class()  # loads anyio's backend: now, and not behind the first prompt
         supervisor = SessionSupervisor(MemoryStore())
         loaded.set_result(supervisor)
         _settle_garbage_collector()

@@ -10,7 +10,6 @@ are made for every prompt. Nobody changes an event after it was appended.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -79,7 +78,7 @@ class TextRun:
 
     message_id: int
     role: MessageRole
-    pieces: Sequence[str]
+    pieces: tuple[str, ...]
     count: int
 
     @property

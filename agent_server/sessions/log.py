@@ -124,7 +124,8 @@ class SessionLog:
         if count > 1 and self._run_chars < LONG_DELTA_CHARS * count:
             texts = ["".join(texts)]
         self._run_chars = 0
-        return TextRun(self._message_id, self._role, texts, count)
+        # A tuple of strings is nothing to the garbage collector; a list would be visited in every full collection.
+        return TextRun(self._message_id, self._role, tuple(texts), count)
 
     def _append(self, events: tuple[Event, ...]) -> None:
         try:

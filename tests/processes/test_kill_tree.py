@@ -122,7 +122,11 @@ def test_a_tree_that_drops_its_environment_is_found_by_descent(tag: Tag) -> None
 
 
 def test_a_tree_that_keeps_forking_is_gone(tag: Tag) -> None:
-    script = "import os\nprint('up', flush=True)\nwhile True:\n if os.fork(): os._exit(0)\n os.setsid()"
+    # Bounded, because a tree that got away would burn a core until somebody restarts the machine.
+    script = (
+        "import os, time\nend = time.time() + 10\nprint('up', flush=True)\n"
+        "while time.time() < end:\n if os.fork(): os._exit(0)\n os.setsid()"
+    )
 
     async def main() -> None:
         child = spawn((sys.executable, "-S", "-c", script), env=tag.env, stdout=subprocess.PIPE)
