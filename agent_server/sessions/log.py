@@ -81,9 +81,23 @@ class SessionLog:
             self._loop_turn.at_end(self)
 
     def flush(self) -> None:
-        """Append what was streamed and not yet appended."""
-        if self._run:
-            self._append((self._take_run(),))
+        """Append what was streamed and not yet appended (written out in full, because every stream goes through it)."""
+        if not self._run:
+            return
+        run = self._take_run()
+        try:
+            self._store.append(self._session_id, self._epoch, (run,))
+        except BaseException as error:
+            self._break(error)
+            raise
+        self.context.text_run(run)
+        if self._store.local and not self._waiting:
+            self.visible = visible = self.head
+            for attachment in self.attachments:
+                outlet = attachment.released(visible)
+                if outlet is not None:
+                    self._loop_turn.hurry_at_end(outlet)
+        else:
             self._publish()
 
     def flush_now(self) -> None:
@@ -131,11 +145,14 @@ class SessionLog:
         try:
             last = self._store.append(self._session_id, self._epoch, events)
         except BaseException as error:
-            if self.on_broken is not None:  # not from within: whoever appends is told first, by the exception
-                asyncio.get_running_loop().call_soon(self.on_broken, error)
+            self._break(error)
             raise
         assert last == self.head, "a session has one writer, so it knows the seqs that the store will give"
         self.context.apply(events)
+
+    def _break(self, error: BaseException) -> None:
+        if self.on_broken is not None:  # not from within: whoever appends is told first, by the exception
+            asyncio.get_running_loop().call_soon(self.on_broken, error)
 
     def _publish(self) -> None:
         if self._store.local:

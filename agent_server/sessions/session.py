@@ -372,14 +372,9 @@ class Session:
         seq = self.log.append(TurnEnded(turn.turn_id, stop_reason, failure))
         self._running = None  # behind the log, which may break: a crash answers the running prompt (promise P1)
         self._set_activity(Activity.ERROR if failure is not None else Activity.IDLE)
-        logger.info(
-            "turn %s of %s: %s, %s input tokens, %s output tokens",
-            turn.turn_id,
-            self.alias,
-            stop_reason or failure,
-            turn.input_tokens,
-            turn.output_tokens,
-        )
+        if logger.isEnabledFor(logging.INFO):
+            tokens = f"{turn.input_tokens} input tokens, {turn.output_tokens} output tokens"
+            logger.info("turn %s of %s: %s, %s", turn.turn_id, self.alias, stop_reason or failure, tokens)
         if seq <= self.log.visible:
             prompt.settle(outcome)
         else:
