@@ -1,36 +1,37 @@
-"""The tool behind ``/test perm``, ``/test fs`` and ``/test terminal``: it exercises the client, and nothing else.
+"""The tools behind ``/test perm``, ``/test fs`` and ``/test terminal``: they exercise the client, and nothing else.
 
-Registered by the composition root for the offline provider, so that people who work on an editor can drive its side of
-the protocol at full speed.
+Registered by the composition root for the providers that need no model, so that people who work on an editor can drive
+its side of the protocol at full speed.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Final
 
 from agent_server.agent.editor import EditorWorkspace
 from agent_server.conversation.tool_calls import TerminalRef, ToolContent, ToolKind, ToolSpec
+from agent_server.conversation.visible import visible
 from agent_server.errors import CapabilityMissing, ConnectionClosed, RpcError, ToolError
 from agent_server.tools.ports import ExitStatus, ToolContext
+from agent_server.tools.run_command import command_title
 from agent_server.tools.tool import PreparedCall, ToolResult
 
-MAX_COUNT = 1_000_000
-COMMAND_S = 60.0
+MAX_COUNT: Final = 1_000_000
+COMMAND_S: Final = 60.0
 
 
 class SelfTest:
-    """Implements the Tool port."""
+    """Asks for permissions, or reads through the client, many times in one call. Implements the Tool port."""
 
     spec = ToolSpec(
         name="self_test",
-        description="Exercises the client: permission requests, file reads, a terminal. For testing editors.",
+        description="Exercises the client: permission requests, file reads. For testing editors.",
         parameters={
             "type": "object",
             "properties": {
-                "action": {"enum": ["perm", "fs", "terminal"]},
+                "action": {"enum": ["perm", "fs"]},
                 "count": {"type": "integer", "minimum": 0, "maximum": MAX_COUNT},
-                "command": {"type": "string"},
             },
             "required": ["action"],
         },
@@ -43,16 +44,47 @@ class SelfTest:
         Raises:
             ToolError: they are wrong.
         """
-        action, count, command = arguments.get("action"), arguments.get("count", 1), arguments.get("command", "true")
+        action, count = arguments.get("action"), arguments.get("count", 1)
         if type(count) is not int or not 0 <= count <= MAX_COUNT:
             raise ToolError(f"count must be an integer from 0 to {MAX_COUNT}")
         if action == "perm":
             return PreparedCall(f"Ask {count} times", lambda: _permissions(context, count))
         if action == "fs":
             return PreparedCall(f"Read {count} times", lambda: _reads(context, count))
-        if action == "terminal" and type(command) is str:
-            return PreparedCall("Run a command in the client", lambda: _terminal(context, command))
-        raise ToolError("action must be perm, fs or terminal")
+        raise ToolError("action must be perm or fs")
+
+
+class SelfTestTerminal:
+    """Runs a command in a terminal of the client, after a permission like any command. Implements the Tool port."""
+
+    spec = ToolSpec(
+        name="self_test_terminal",
+        description="Runs a command in a terminal of the client. For testing editors.",
+        parameters={
+            "type": "object",
+            "properties": {"command": {"type": "string", "minLength": 1}},
+            "required": ["command"],
+        },
+        kind=ToolKind.EXECUTE,
+        changes=True,
+    )
+
+    async def prepare(self, arguments: dict[str, Any], context: ToolContext) -> PreparedCall:
+        """Check the arguments.
+
+        Raises:
+            ToolError: there is no command, or no client to run it.
+        """
+        command = arguments.get("command")
+        if type(command) is not str or not command.strip():
+            raise ToolError("command must be a text that is not empty")
+        _editor(context)
+        return PreparedCall(
+            title=command_title(command),
+            run=lambda: _terminal(context, command),
+            trust_key=f"{self.spec.name}:{command}",
+            trust_label=f"the exact command {visible(command)}",
+        )
 
 
 async def _permissions(context: ToolContext, count: int) -> ToolResult:

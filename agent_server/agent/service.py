@@ -40,7 +40,7 @@ class AgentService:
     ) -> None:
         self.supervisor = supervisor
         self._provider = provider
-        self._tools = tools
+        self.tools = tools
         self._choices_for = choices_for
         self._commands_in_editor = commands_in_editor
         self._env_allow = env_allow
@@ -86,7 +86,7 @@ class AgentService:
             SessionSpec(
                 workspace=workspace,
                 provider=self._provider,
-                tools=self._tools,
+                tools=self.tools,
                 model=model,
                 limits=limits,
                 metadata=extras.get("metadata"),

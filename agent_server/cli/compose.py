@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from agent_server.tools.toolbox import Toolbox
 
 SCENARIO_PREFIX = "scenario:"
+TESTING_PROVIDERS = ("offline", "scenario")
+"""Whose sessions have the self-test tools: a real model has no business with them."""
 
 
 def make_provider(model: str | None) -> Provider:
@@ -59,7 +61,7 @@ def make_service(settings: Settings, supervisor: SessionSupervisor, provider: Pr
     return AgentService(
         supervisor,
         provider,
-        LazyTools(lambda: _toolbox(settings)),
+        LazyTools(lambda: _toolbox(settings, provider)),
         choices_for=choices_for,
         commands_in_editor=settings.commands_in_editor,
         env_allow=settings.tool_env_allow,
@@ -101,8 +103,12 @@ class _LazySpecs(Sequence["ToolSpec"]):
         return iter(self._tools.loaded().specs)
 
 
-def _toolbox(settings: Settings) -> Toolbox:
-    from agent_server.agent.self_test import SelfTest
+def _toolbox(settings: Settings, provider: Provider) -> Toolbox:
     from agent_server.tools.toolbox import Toolbox, default_toolbox
 
-    return Toolbox([*default_toolbox(command_timeout_s=settings.command_timeout_s), SelfTest()])
+    toolbox = default_toolbox(command_timeout_s=settings.command_timeout_s)
+    if provider.id not in TESTING_PROVIDERS:
+        return toolbox
+    from agent_server.agent.self_test import SelfTest, SelfTestTerminal
+
+    return Toolbox([*toolbox, SelfTest(), SelfTestTerminal()])

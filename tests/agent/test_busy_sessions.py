@@ -35,7 +35,7 @@ def withdrawn(house: House, session_id: str) -> int:
     return sum(isinstance(event, PromptWithdrawn) for _, event in house.store.read(session_id))
 
 
-@pytest.mark.req("TN-01", "QU-01")
+@pytest.mark.req("TN-01")
 @in_loop
 async def test_prompts_that_come_while_another_runs_wait_and_run_in_order(tmp_path: Path) -> None:
     model = PuppetModel()

@@ -74,7 +74,7 @@ async def test_a_cancel_ends_the_calls_that_the_model_had_asked_for_so_far(tmp_p
         assert tool.runs == 0
 
 
-@pytest.mark.req("TN-05", "TN-11")
+@pytest.mark.req("TN-05")
 @pytest.mark.promise("P5")
 @in_loop
 async def test_a_model_that_breaks_off_ends_the_calls_that_it_had_asked_for_so_far(tmp_path: Path) -> None:

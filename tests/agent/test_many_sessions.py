@@ -59,7 +59,7 @@ def status_of_all(house: House) -> set[str]:
     return {session.snapshot().status for session in house.supervisor.live()}
 
 
-@pytest.mark.req("JR-22", "SM-20", "SM-24", "SM-11")
+@pytest.mark.req("JR-22", "SM-20", "SM-24")
 @pytest.mark.promise("P4", "P5")
 @in_loop
 async def test_a_hundred_sessions_at_once_are_not_delayed_by_a_slow_and_a_breaking_one(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ async def test_a_hundred_sessions_at_once_are_not_delayed_by_a_slow_and_a_breaki
         assert texts == ["", "", ""] + [f"answer {number}" for number in range(4, 101)]
 
 
-@pytest.mark.req("SM-27", "SM-22", "SM-11")
+@pytest.mark.req("SM-27", "SM-22")
 @in_loop
 async def test_the_registry_stays_right_while_sessions_come_and_go(tmp_path: Path) -> None:
     async with one_client(forever(say("hi"))) as (client, house):

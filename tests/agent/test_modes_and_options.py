@@ -21,7 +21,7 @@ async def set_mode(client: ScriptedClient, session_id: str, mode: str) -> None:
     assert await client.call("session/set_mode", sessionId=session_id, modeId=mode) == {}
 
 
-@pytest.mark.req("PL-01", "JR-11")
+@pytest.mark.req("JR-11")
 @in_loop
 async def test_a_new_session_says_what_can_be_set_and_how_it_stands(tmp_path: Path) -> None:
     async with one_client(PuppetModel()) as (client, _):
@@ -35,7 +35,6 @@ async def test_a_new_session_says_what_can_be_set_and_how_it_stands(tmp_path: Pa
         assert {option["category"] for option in (mode, model)} == {"mode", "model"}
 
 
-@pytest.mark.req("PL-01")
 @pytest.mark.promise("P3")
 @pytest.mark.parametrize("way", ["mode", "option"])
 @in_loop
@@ -57,7 +56,6 @@ async def test_both_ways_to_set_the_mode_tell_both_updates_before_the_response(t
         assert house.session(session_id).status == "plan"
 
 
-@pytest.mark.req("PL-01")
 @in_loop
 async def test_setting_what_is_set_already_tells_nothing(tmp_path: Path) -> None:
     async with one_client(PuppetModel()) as (client, _):
@@ -68,7 +66,6 @@ async def test_setting_what_is_set_already_tells_nothing(tmp_path: Path) -> None
         assert len(client.frames) == count + 2
 
 
-@pytest.mark.req("MO-01")
 @in_loop
 async def test_the_model_that_was_chosen_answers_the_next_request(tmp_path: Path) -> None:
     model = PuppetModel()
@@ -87,7 +84,6 @@ async def test_the_model_that_was_chosen_answers_the_next_request(tmp_path: Path
         await client.answer(prompt)
 
 
-@pytest.mark.req("PL-01", "MO-01")
 @pytest.mark.parametrize(
     ("option", "value"), [("mode", "yolo"), ("model", "gpt-0"), ("thinking", "high"), ("mode", True), ("", "ask")]
 )
@@ -105,7 +101,6 @@ async def test_an_unknown_option_or_value_is_refused_and_changes_nothing(
         assert client.updates(sessionUpdate="config_option_update") == []
 
 
-@pytest.mark.req("PL-01")
 @in_loop
 async def test_an_unknown_mode_is_refused(tmp_path: Path) -> None:
     async with one_client(PuppetModel()) as (client, house):
@@ -114,7 +109,7 @@ async def test_an_unknown_mode_is_refused(tmp_path: Path) -> None:
         assert house.session(session_id).policy.mode == "ask"
 
 
-@pytest.mark.req("PL-02", "AP-03", "ST-06")
+@pytest.mark.req("AP-03")
 @pytest.mark.promise("P14")
 @in_loop
 async def test_plan_mode_refuses_every_call_that_would_change_something_and_asks_nothing(tmp_path: Path) -> None:
@@ -139,7 +134,7 @@ async def test_plan_mode_refuses_every_call_that_would_change_something_and_asks
         assert (tmp_path / "a.txt").read_text() == "x\n"
 
 
-@pytest.mark.req("PL-02", "AP-06")
+@pytest.mark.req("AP-06")
 @pytest.mark.promise("P14")
 @in_loop
 async def test_plan_mode_refuses_what_was_trusted_before(tmp_path: Path) -> None:
@@ -153,7 +148,7 @@ async def test_plan_mode_refuses_what_was_trusted_before(tmp_path: Path) -> None
         assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
-@pytest.mark.req("PL-02", "AP-03")
+@pytest.mark.req("AP-03")
 @pytest.mark.promise("P14")
 @in_loop
 async def test_an_approval_given_after_a_switch_to_plan_changes_nothing(tmp_path: Path) -> None:
@@ -176,7 +171,6 @@ async def test_an_approval_given_after_a_switch_to_plan_changes_nothing(tmp_path
         await client.answer(prompt)
 
 
-@pytest.mark.req("PL-02")
 @in_loop
 async def test_a_switch_applies_to_the_next_call_of_a_running_turn(tmp_path: Path) -> None:
     model = PuppetModel()
@@ -197,7 +191,6 @@ async def test_a_switch_applies_to_the_next_call_of_a_running_turn(tmp_path: Pat
         await client.answer(prompt)
 
 
-@pytest.mark.req("ST-06")
 @in_loop
 async def test_the_mode_survives_a_cancel_and_an_error(tmp_path: Path) -> None:
     model = PuppetModel()

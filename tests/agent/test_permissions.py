@@ -153,7 +153,7 @@ async def test_an_approval_for_once_covers_no_second_call(tmp_path: Path) -> Non
         assert (tmp_path / "a.txt").read_text() == "b\n"
 
 
-@pytest.mark.req("AP-05", "AP-20")
+@pytest.mark.req("AP-05")
 @in_loop
 async def test_trust_for_the_turn_covers_the_turn_and_dies_with_it(tmp_path: Path) -> None:
     turn = [write("a.txt")], [write("b.txt")], [say("ok")]
@@ -167,7 +167,7 @@ async def test_trust_for_the_turn_covers_the_turn_and_dies_with_it(tmp_path: Pat
         assert [index < answered for index in asked] == [True, False]
 
 
-@pytest.mark.req("AP-05", "AP-20", "TN-08")
+@pytest.mark.req("AP-05", "TN-08")
 @in_loop
 async def test_trust_for_the_turn_dies_with_a_cancel_and_with_an_error(tmp_path: Path) -> None:
     model = PuppetModel()
@@ -313,7 +313,7 @@ async def test_a_question_that_nobody_answers_is_withdrawn_and_the_run_goes_on(t
         assert house.session(session_id).snapshot().pending_approvals == ()
 
 
-@pytest.mark.req("AP-09", "AP-12", "AP-13")
+@pytest.mark.req("AP-09", "AP-13")
 @pytest.mark.parametrize(
     ("answer", "decision"),
     [(choose("approve_turn"), "approve_turn"), (choose("reject"), "reject"), (SILENCE, "timeout"), ({}, "reject")],

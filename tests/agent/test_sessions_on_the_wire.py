@@ -70,7 +70,7 @@ async def test_a_store_that_refuses_a_new_log_makes_an_error_and_no_session(tmp_
         assert good["_meta"]["agent_server"]["alias"] == "session-1"
 
 
-@pytest.mark.req("SM-22", "JR-09")
+@pytest.mark.req("SM-22", "JR-07", "JR-09")
 @in_loop
 async def test_fifty_sessions_asked_for_at_once_get_fifty_ids(tmp_path: Path) -> None:
     async with one_client(forever(say("hi"))) as (client, _):
@@ -82,7 +82,7 @@ async def test_fifty_sessions_asked_for_at_once_get_fifty_ids(tmp_path: Path) ->
         assert all(len(client.answers_to(request["id"])) == 1 for request in requests)
 
 
-@pytest.mark.req("SM-21", "ST-17")
+@pytest.mark.req("SM-21")
 @in_loop
 async def test_what_the_creator_said_about_a_session_is_kept_as_it_came(tmp_path: Path) -> None:
     meta = {"metadata": {"ticket": 7}, "llmConfig": {"temperature": 0.5}, "unknown": 1}
@@ -92,7 +92,7 @@ async def test_what_the_creator_said_about_a_session_is_kept_as_it_came(tmp_path
         assert session.spec.llm_config == {"temperature": 0.5}
 
 
-@pytest.mark.req("SM-21", "ST-17")
+@pytest.mark.req("SM-21")
 @pytest.mark.parametrize("meta", [3, {"metadata": []}, {"llmConfig": "x"}])
 @in_loop
 async def test_what_the_creator_said_in_the_wrong_type_is_refused(tmp_path: Path, meta: object) -> None:
@@ -102,7 +102,7 @@ async def test_what_the_creator_said_in_the_wrong_type_is_refused(tmp_path: Path
         assert house.supervisor.live() == []
 
 
-@pytest.mark.req("SM-04", "TL-10")
+@pytest.mark.req("SM-04")
 @pytest.mark.promise("P10")
 @pytest.mark.parametrize(
     "more",
@@ -123,7 +123,7 @@ async def test_what_was_not_advertised_or_cannot_be_is_refused(tmp_path: Path, m
         assert house.supervisor.live() == []
 
 
-@pytest.mark.req("SM-07", "SM-23", "SM-14")
+@pytest.mark.req("SM-07", "SM-23")
 @in_loop
 async def test_closing_twice_says_not_found_and_the_log_stays(tmp_path: Path) -> None:
     async with one_client(forever(say("hi"))) as (client, house):

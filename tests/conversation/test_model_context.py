@@ -81,7 +81,7 @@ def test_each_response_is_a_message_followed_by_its_results_in_order() -> None:
     assert spoken(last) == ("two", "")
 
 
-@pytest.mark.req("TN-08", "TN-11")
+@pytest.mark.req("TN-08")
 @pytest.mark.promise("P8")
 def test_every_call_has_a_result_also_after_a_cancel_or_a_failure() -> None:
     failed = TurnEnded(1, None, TurnFailure("internal", "x"))
@@ -107,7 +107,7 @@ def test_a_refused_turn_leaves_nothing_for_the_model_and_spares_what_was_before(
     assert folded(*first, *refused, *begun(3), ended()) == folded(*first, *begun(3), ended())
 
 
-@pytest.mark.req("TN-01", "ST-12", "MS-08")
+@pytest.mark.req("TN-01", "ST-12")
 def test_notes_waiting_prompts_and_what_people_see_of_calls_are_not_for_the_model() -> None:
     silent: list[Event] = [
         SystemNote(1, "info", "x"),

@@ -81,7 +81,7 @@ async def test_a_failure_is_an_error_until_the_next_turn(tmp_path: Path) -> None
         assert told.words == ["idle", "thinking", "error", "thinking", "idle"]
 
 
-@pytest.mark.req("ST-01", "ST-06", "ST-07", "ST-09")
+@pytest.mark.req("ST-01", "ST-07", "ST-09")
 @in_loop
 async def test_plan_is_shown_while_nothing_runs_and_the_activity_while_something_does(tmp_path: Path) -> None:
     model, told = PuppetModel(), Told()
@@ -125,7 +125,7 @@ async def test_the_tool_that_is_named_is_the_latest_that_still_runs(tmp_path: Pa
         assert session.snapshot().active_tool_name is None
 
 
-@pytest.mark.req("SM-28", "SM-29", "SM-30")
+@pytest.mark.req("SM-28", "SM-29")
 def test_a_session_lives_goes_and_is_gone_and_never_comes_back() -> None:
     assert LIFECYCLE_MOVES[Lifecycle.INITIALIZING] == {Lifecycle.LIVE, Lifecycle.TERMINATED}
     assert LIFECYCLE_MOVES[Lifecycle.TERMINATING] == {Lifecycle.TERMINATED}
@@ -161,7 +161,7 @@ def test_an_editor_shows_one_word(activity: Activity, mode: str, word: str) -> N
     assert agent_status(activity, mode) == word
 
 
-@pytest.mark.req("SM-29", "SM-23", "SM-30")
+@pytest.mark.req("SM-29", "SM-23")
 @in_loop
 async def test_a_session_is_live_after_it_was_made_and_terminated_after_its_end(tmp_path: Path) -> None:
     async with SessionSupervisor(MemoryStore()) as supervisor:

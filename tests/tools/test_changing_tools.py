@@ -53,7 +53,6 @@ def test_a_file_that_changed_since_it_was_shown_is_left_alone(
 
 
 @pytest.mark.req("TL-06")
-@pytest.mark.req("BD-09")
 def test_writing_a_new_file_makes_it_and_its_directories(tmp_path: Path) -> None:
     here = desk(tmp_path)
     prepared = here.prepare(WriteFile(), path="src/new.py", content="a\nb\n")
@@ -78,7 +77,6 @@ def test_writing_over_a_file_shows_both_whole_texts(tmp_path: Path) -> None:
     assert here.snapshot() == {"a.txt": b"new\n"}
 
 
-@pytest.mark.req("BD-09")
 def test_writing_the_same_text_says_so_and_is_no_change(tmp_path: Path) -> None:
     here = desk(tmp_path)
     path = here.file("a.txt", "same\r\n")
@@ -263,7 +261,6 @@ def test_the_bytes_around_an_edit_stay_the_same(kind: tuple[str, bytes], head: s
 
 
 @pytest.mark.req("TL-06")
-@pytest.mark.req("BD-09")
 def test_a_deletion_shows_what_is_lost(tmp_path: Path) -> None:
     here = desk(tmp_path)
     here.file("a.txt", "text")

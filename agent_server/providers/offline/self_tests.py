@@ -128,17 +128,17 @@ def _terminal(text: str, request: ModelRequest) -> Events:
     words = text.split(None, 2) if len(text) <= MAX_COMMAND_CHARS else []
     if len(words) < 3:
         return _line(f"Usage: /test terminal CMD, {MAX_COMMAND_CHARS} characters in all at most.")
-    return _tool({"action": "terminal", "command": words[2].rstrip()}, request)
+    return _tool({"command": words[2].rstrip()}, request, "self_test_terminal")
 
 
-async def _tool(arguments: dict[str, object], request: ModelRequest) -> Events:
-    if any(spec.name == "self_test" for spec in request.tools):
+async def _tool(arguments: dict[str, object], request: ModelRequest, name: str = "self_test") -> Events:
+    if any(spec.name == name for spec in request.tools):
         from agent_server.providers.offline.history import next_call_number
 
-        yield ToolCallRequested(f"offline-{next_call_number(request.messages)}", "self_test", arguments)
+        yield ToolCallRequested(f"offline-{next_call_number(request.messages)}", name, arguments)
         yield Finished("tool_use")
         return
-    yield TextDelta("This session does not offer the tool self_test.")
+    yield TextDelta(f"This session does not offer the tool {name}.")
     yield Finished()
 
 
