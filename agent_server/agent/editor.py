@@ -101,13 +101,11 @@ class EditorWorkspace(LocalWorkspace):
         if not self._writes:
             await super().write_text(path, file)
             return
-        from agent_server.protocol.v1.client_services import WriteTextFileRequest
-
         resolved = self.resolve(path)
         if os.path.isdir(resolved):
             raise ToolError(f"{path} is a directory")
-        params = WriteTextFileRequest(session_id=self._session_id, path=resolved, content=file.text)
-        await _translated("write the file", self._connection.request(FS_WRITE_TEXT_FILE, params))
+        params = {"sessionId": self._session_id, "path": resolved, "content": file.text}
+        await _translated("write the file", self._connection.request_wire(FS_WRITE_TEXT_FILE, params))
 
     async def run(
         self, command: str, *, timeout_s: float, observer: CommandObserver, in_editor: bool = False
@@ -169,3 +167,5 @@ async def _translated(what: str, request: Awaitable[T]) -> T:
         raise ToolError(f"the editor could not {what}: it does not offer {error.capability}") from error
     except ConnectionClosed as error:
         raise ToolError(f"the editor could not {what}: it has gone") from error
+    except (ValueError, TypeError) as error:  # a malformed answer, or a text that no JSON can hold
+        raise ToolError(f"the editor could not {what}: the request or its answer was malformed") from error

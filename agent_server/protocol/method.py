@@ -146,6 +146,8 @@ class RequestMethod(_Method[P], Generic[P, R]):
 
     def read_result(self, raw: Any) -> R:
         """As `validate_result`, but the plainest results are read without the model (see ``plain``)."""
+        if raw is None:
+            raw = {}
         if self._plain_result is not None and type(raw) is dict:
             read = self._plain_result(raw)
             if read is not None:

@@ -80,7 +80,7 @@ def main() -> None:
     """Start the server with these two in the places of its own."""
     for module, name, replacement in (
         (serve, "make_provider", lambda model: NoisyModel()),
-        (compose, "_toolbox", lambda settings: Toolbox([NoisyTool()])),
+        (compose, "_toolbox", lambda settings, provider: Toolbox([NoisyTool()])),
     ):
         assert hasattr(module, name)
         setattr(module, name, replacement)

@@ -112,6 +112,7 @@ def test_a_plain_initialize_offers_what_the_model_offers(raw: dict[str, Any]) ->
         (plain.plain_cancel, {"sessionId": "s"}),
         (plain.plain_permission, {"outcome": {"outcome": "selected", "optionId": "approve"}}),
         (plain.plain_read, {"content": "text"}),
+        (plain.plain_empty, {}),
         (plain.plain_initialize, {"protocolVersion": 1, "clientCapabilities": {"fs": {"readTextFile": True}}}),
     ],
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from agent_server.protocol.method import MethodTable, NotificationMethod, RequestMethod, Scope, Side
 from agent_server.protocol.v1.plain import (
     plain_cancel,
+    plain_empty,
     plain_initialize,
     plain_new_session,
     plain_permission,
@@ -153,6 +154,7 @@ FS_WRITE_TEXT_FILE: Final[RequestMethod[WriteTextFileRequest, WriteTextFileRespo
     f"{_SERVICES}:WriteTextFileRequest",
     f"{_SERVICES}:WriteTextFileResponse",
     "fs.writeTextFile",
+    plain_result=plain_empty,
 )
 TERMINAL_CREATE: Final[RequestMethod[CreateTerminalRequest, CreateTerminalResponse]] = RequestMethod(
     "terminal/create",

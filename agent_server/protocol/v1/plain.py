@@ -129,6 +129,17 @@ class PlainContent:
         self.content = content
 
 
+class PlainEmpty:
+    """Reads like any result without fields."""
+
+    __slots__ = ()
+
+    meta: Final = None
+
+
+_EMPTY: Final = PlainEmpty()
+
+
 def plain_initialize(raw: dict[str, Any]) -> PlainInitialize | None:
     """An ``initialize`` whose known fields all have their own types, and that says nothing in ``_meta``."""
     version = raw.get("protocolVersion")
@@ -183,6 +194,11 @@ def plain_read(raw: dict[str, Any]) -> PlainContent | None:
     """The result of ``fs/read_text_file``."""
     content = raw.get("content")
     return PlainContent(content) if type(content) is str and "_meta" not in raw else None
+
+
+def plain_empty(raw: dict[str, Any]) -> PlainEmpty | None:
+    """A result that says nothing but that it is one."""
+    return None if raw else _EMPTY
 
 
 def _plain(value: Any, shape: Any) -> bool:
