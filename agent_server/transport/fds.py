@@ -71,7 +71,7 @@ class FdTransport:
             try:
                 self._loop.add_reader(self._read_fd, self._readable)
                 return
-            except PermissionError:
+            except OSError:  # files and the null device; which error, depends on the selector
                 self._selectable = False
         self._loop.call_soon(self._readable)
 
@@ -239,7 +239,7 @@ class FdTransport:
         loop = self._loop = self._loop or asyncio.get_running_loop()
         try:
             loop.add_writer(self._write_fd, self._writable)
-        except PermissionError:  # a file that took only a part: a disk that is full says so at the next write
+        except OSError:  # a file that took only a part: a disk that is full says so at the next write
             while self._rest is not None:
                 self._writable()
 
