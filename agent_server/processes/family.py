@@ -23,6 +23,8 @@ STRANGER_ZOMBIE_S = 2.0
 """Whoever started a process reads its exit status long before; a zombie of unknown origin that old is an orphan."""
 
 _PR_SET_CHILD_SUBREAPER = 36
+_FREEZE_LOOKS = 50
+_RUNNER_TRIES = 60
 _roots: set[int] = set()
 _stranger_zombies: dict[ProcessEntry, float] = {}
 _subreaper_of_pid = 0
@@ -52,8 +54,9 @@ def marked(environment: Mapping[str, str], mark: str) -> dict[str, str]:
 class Family:
     """A child of ours and all that descends from it.
 
-    ``is_doubtful`` after a look: an orphan showed no environment at all, as it is for a moment in every exec; whoever
-    needs to be sure looks again a little later.
+    ``is_doubtful`` after a look: it met an orphan that it could not judge and had not met before. One had just died,
+    perhaps after starting another one that the look missed; or one showed no environment, as it is for a moment in
+    every exec. Whoever needs to be sure looks again a little later.
     """
 
     def __init__(self, root: int, mark: str) -> None:
@@ -62,6 +65,7 @@ class Family:
         self._known: set[tuple[int, int]] = set()
         self._asked_to_end: set[int] = set()
         self._is_ending = False
+        self._doubts: set[tuple[int, int]] = set()
         self.is_doubtful = False
         _roots.add(root)
 
@@ -94,13 +98,30 @@ class Family:
         if sys.platform == "win32":
             return
         frozen: dict[int, ProcessEntry] = {}
-        while new := [entry for entry in self.living() if entry.pid not in frozen]:
+        for _ in range(_FREEZE_LOOKS):
+            new = [entry for entry in self.living() if entry.pid not in frozen]
+            if not new:
+                if not self.is_doubtful:
+                    break
+                self._stop_a_runner()
             for entry in new:
                 process_table.send_signal(entry, signal.SIGSTOP)
                 frozen[entry.pid] = entry
         self._signal_group(signal.SIGKILL)
         for entry in frozen.values():
             process_table.send_signal(entry, signal.SIGKILL)
+
+    def _stop_a_runner(self) -> None:
+        """Stop the youngest orphan before asking whose it is: what forks and exits at once is dead by the answer."""
+        passed: set[int] = set()
+        for _ in range(_RUNNER_TRIES):
+            pid = process_table.youngest_child_of(os.getpid())
+            if pid is None or pid in _roots or pid in passed or not process_table.stop_outside_session(pid):
+                continue
+            entry = process_table.read_entry(pid)
+            if entry is not None and not entry.is_zombie and not self._owns(entry):
+                process_table.send_signal(entry, signal.SIGCONT)
+                passed.add(pid)
 
     def group_exists(self) -> bool:
         """Whether the group of the child has members, as far as a signal can tell (a zombie counts)."""
@@ -130,21 +151,29 @@ class Family:
             return []
         mine = process_table.children_of(os.getpid())
         adopted = [entry for entry in mine if entry.pid not in _roots]
-        for zombie in adopted:
-            if zombie.is_zombie and (self._is_known(zombie) or _is_orphan(zombie)):
-                _reap(zombie)
-        self.is_doubtful = False
-        owned = [entry for entry in adopted if not entry.is_zombie and self._owns(entry)]
+        owned: list[ProcessEntry] = []
+        doubts: set[tuple[int, int]] = set()
+        for orphan in adopted:
+            if orphan.is_zombie:
+                doubts.add((orphan.pid, -1))
+                if self._is_known(orphan) or _is_orphan(orphan):
+                    _reap(orphan)
+            elif owns := self._owns(orphan):
+                owned.append(orphan)
+            elif owns is None:
+                doubts.add((orphan.pid, orphan.start_ticks))
+        self.is_doubtful = not doubts <= self._doubts
+        self._doubts = doubts
         return [entry for entry in mine if entry.pid == self.root] + owned
 
-    def _owns(self, orphan: ProcessEntry) -> bool:
+    def _owns(self, orphan: ProcessEntry) -> bool | None:
+        """Whether it is a member; None: it cannot be told."""
         if self._is_known(orphan) or orphan.session == self.root:
             return True
         if orphan.session == os.getsid(0):
             return False
         environment = process_table.environment_of(orphan.pid)
-        self.is_doubtful = self.is_doubtful or not environment
-        return self._mark in environment
+        return self._mark in environment if environment else None
 
     def _is_known(self, entry: ProcessEntry) -> bool:
         return (entry.pid, entry.start_ticks) in self._known

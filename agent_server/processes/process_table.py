@@ -48,6 +48,25 @@ def children_of(pid: int) -> list[ProcessEntry]:
     return [entry for entry in found if entry is not None and entry.parent == pid]
 
 
+def youngest_child_of(pid: int) -> int | None:
+    """The child or orphan that came to the main thread of a process last, dead or alive; None if there is none."""
+    pids = _read(f"/proc/{pid}/task/{pid}/children").split()
+    return int(pids[-1]) if pids else None
+
+
+def stop_outside_session(pid: int) -> bool:
+    """SIGSTOP to a child of ours that is not in our own session; False when it is, or is gone."""
+    if sys.platform == "win32":
+        return False
+    try:
+        if os.getsid(pid) == os.getsid(0):
+            return False
+        os.kill(pid, signal.SIGSTOP)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
 def descendants_of(pid: int) -> Iterator[ProcessEntry]:
     """Everything below a process, parents before their children."""
     waiting = [pid]

@@ -95,7 +95,7 @@ def _reap_strangers_later() -> None:
 async def _until_gone(child: Child, act: Callable[[Child], None], limit_s: float) -> bool:
     deadline_s = time.monotonic() + limit_s
     pause_s = _FIRST_PAUSE_S
-    while not await _gone_for_sure(child):
+    while not _is_gone(child):
         if time.monotonic() >= deadline_s:
             return False
         act(child)
@@ -104,20 +104,11 @@ async def _until_gone(child: Child, act: Callable[[Child], None], limit_s: float
     return True
 
 
-async def _gone_for_sure(child: Child) -> bool:
-    """Two clean looks, because the kernel's list of children may miss one while another one dies."""
-    if not _is_gone(child):
-        return False
-    if child.family.is_doubtful:
-        await asyncio.sleep(_FIRST_PAUSE_S)
-    return _is_gone(child)
-
-
 def _is_gone(child: Child) -> bool:
     if child.exit is None:
         return False
     if process_table.is_available():
-        return not child.family.living()
+        return not child.family.living() and not child.family.is_doubtful
     return not child.family.group_exists()
 
 
