@@ -140,6 +140,21 @@ def test_a_tree_that_keeps_forking_is_gone(tag: Tag) -> None:
     asyncio.run(main())
 
 
+def test_a_look_that_meets_a_fresh_orphaned_zombie_proves_nothing(tag: Tag) -> None:
+    async def main() -> None:
+        child = spawn(("/bin/sh", "-c", "setsid true & exit 0"), env=tag.env)
+        await asyncio.wait_for(child.wait(), 10)
+        with anyio.fail_after(8):
+            while [each.status() for each in psutil.Process().children()] != 2 * [psutil.STATUS_ZOMBIE]:
+                await asyncio.sleep(0.001)
+        looks = [(child.family.living(), child.family.is_doubtful) for _ in range(2)]
+        assert looks == [([], True), ([], False)]
+        await kill_tree(child)
+        await wait_for_no_children()
+
+    asyncio.run(main())
+
+
 async def wait_for_no_children() -> None:
     with anyio.fail_after(8):
         while psutil.Process().children():
