@@ -92,6 +92,10 @@ class Connection:
         self._router = router or self._router
         self._offered = offered or self._offered
 
+    def offers(self, capability: str) -> bool:
+        """Whether the far end advertised it (a dotted path)."""
+        return self._offered(capability)
+
     @property
     def closed(self) -> bool:
         """Whether the far end will say nothing more."""
@@ -316,15 +320,15 @@ class Connection:
             RpcError: it answered with an error, or with a malformed result.
             ConnectionClosed: it went away before it answered.
         """
-        if method.capability is not None and not self._offered(method.capability):
-            raise CapabilityMissing(method.name, method.capability)
+        self._require(method, params)
         raw = await self.request_encoded(method.name, params.to_json(), getattr(params, "session_id", None))
         try:
             return method.validate_result(raw)
         except ValueError as error:
             from agent_server.protocol.errors import describe_validation_error
 
-            details = f"malformed result of {method.name}: {describe_validation_error(error)}"  # type: ignore[arg-type]
+            what = describe_validation_error(error, "result", method.result)  # type: ignore[arg-type]
+            details = f"malformed result of {method.name}: {what}"
             raise RpcError(-32603, "Internal error", {"details": details}) from None
 
     async def request_wire(self, method: RequestMethod[P, R], params: dict[str, Any]) -> R:
@@ -335,8 +339,7 @@ class Connection:
             ValueError: the result is malformed.
             TypeError: the params hold what JSON cannot.
         """
-        if method.capability is not None and not self._offered(method.capability):
-            raise CapabilityMissing(method.name, method.capability)
+        self._require(method)
         return method.read_result(await self.request_encoded(method.name, orjson.dumps(params), params["sessionId"]))
 
     async def request_encoded(self, method: str, params: bytes, session_id: str | None) -> Any:
@@ -360,8 +363,7 @@ class Connection:
             CapabilityMissing: the far end never offered it.
             ValueError: the frame would be longer than 8 MiB.
         """
-        if method.capability is not None and not self._offered(method.capability):
-            raise CapabilityMissing(method.name, method.capability)
+        self._require(method, params)
         self.send_frame(self._peer.notification(method.name, params.to_json()))
 
     def send_frame(self, frame: bytes) -> None:
@@ -382,6 +384,12 @@ class Connection:
         self._transport.send_all(frames)
 
     # Flow
+
+    def _require(self, method: RequestMethod[P, Any] | NotificationMethod[P], params: P | None = None) -> None:
+        """Promise P10: every typed call passes here. Calls that are encoded already belong to no capability."""
+        missing = method.missing(params, self._offered)
+        if missing is not None:
+            raise CapabilityMissing(method.name, missing)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)

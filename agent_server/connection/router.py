@@ -46,7 +46,7 @@ class Route:
         except ValueError as error:
             from agent_server.protocol.errors import describe_validation_error
 
-            details = describe_validation_error(error)  # type: ignore[arg-type]
+            details = describe_validation_error(error, model=self.method.params)  # type: ignore[arg-type]
             raise RpcError(INVALID_PARAMS, "Invalid params", {"details": details}) from None
 
 

@@ -29,7 +29,7 @@ class ErrorCode:
     REQUEST_CANCELLED: Final = -32800
 
 
-def describe_validation_error(exc: ValidationError, root: str = "params") -> str:
+def describe_validation_error(exc: ValidationError, root: str = "params", model: Any = None) -> str:
     """One sentence on the first thing that does not fit: where it is, what was expected, what JSON type came.
 
     It is made of names that the models know and never holds anything that was received, because params carry secrets.
@@ -37,9 +37,10 @@ def describe_validation_error(exc: ValidationError, root: str = "params") -> str
     Args:
         exc: what validating a `Model` raised.
         root: what the validated value is called, for example ``result``.
+        model: what it was validated as; found by the name of a single model where it is left out.
     """
     error = exc.errors(include_url=False)[0]
-    place = _locate(exc.title, error["loc"])
+    place = _locate(exc.title, error["loc"]) if model is None else _walk(model, error["loc"])
     return _sentence(root + place.path, place.annotation, error)
 
 
@@ -58,6 +59,8 @@ def _sentence(path: str, annotation: Any, error: ErrorDetails) -> str:
         return f"{path} is missing (expected {_expected(annotation)})"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _about_tag(path, annotation, error)
+    if kind == "scope_missing":
+        return f"{path}.sessionId is missing (expected a string, or a requestId instead)"
     if kind == "greater_than_equal":
         return f"{path} must be at least {context['ge']}, but a smaller number was given"
     if kind == "string_too_short":

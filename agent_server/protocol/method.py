@@ -10,7 +10,7 @@ starting up costs only what the first answer uses.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
@@ -71,12 +71,14 @@ class _Method(Generic[P]):
         scope: Scope,
         params_ref: str,
         capability: str | None,
+        needs: Callable[[Any], Iterable[str]] | None,
         plain: Callable[[dict[str, Any]], object | None] | None,
     ) -> None:
         self.name = name
         self.side = side
         self.scope = scope
         self.capability = capability
+        self.needs = needs
         self._params_ref = params_ref
         self.plain = plain
         self._validate: Callable[[Any], P] | None = None
@@ -84,9 +86,22 @@ class _Method(Generic[P]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
 
+    def missing(self, params: P | None, offered: Callable[[str], bool]) -> str | None:
+        """The first capability that a call with these params needs and the answering side did not advertise.
+
+        ``params`` None: those of the method alone (promise P10).
+        """
+        if self.capability is not None and not offered(self.capability):
+            return self.capability
+        if self.needs is not None and params is not None:
+            for capability in self.needs(params):
+                if not offered(capability):
+                    return capability
+        return None
+
     @property
     def params(self) -> type[P]:
-        """The model of its params."""
+        """The model of its params, or the union of its models."""
         model: type[P] = _resolve(self._params_ref)
         return model
 
@@ -105,9 +120,10 @@ class _Method(Generic[P]):
 class RequestMethod(_Method[P], Generic[P, R]):
     """A method that is answered.
 
-    ``capability`` is what the answering side must have advertised, as a dotted path. ``plain`` reads the plainest
-    params without the model, for routers that ask for it: what it gives has the model's attributes and is no model.
-    ``plain_result`` does the same for results.
+    ``capability`` is what the answering side must have advertised, as a dotted path; ``needs`` gives what it must have
+    advertised besides, for a call with these params. ``plain`` reads the plainest params without the model, for
+    routers that ask for it: what it gives has the model's attributes and is no model. ``plain_result`` does the same
+    for results.
     """
 
     def __init__(
@@ -119,10 +135,11 @@ class RequestMethod(_Method[P], Generic[P, R]):
         result_ref: str,
         capability: str | None = None,
         *,
+        needs: Callable[[Any], Iterable[str]] | None = None,
         plain: Callable[[dict[str, Any]], object | None] | None = None,
         plain_result: Callable[[dict[str, Any]], object | None] | None = None,
     ) -> None:
-        super().__init__(name, side, scope, params_ref, capability, plain)
+        super().__init__(name, side, scope, params_ref, capability, needs, plain)
         self._plain_result = plain_result
         self._result_ref = result_ref
         self._validate_result: Callable[[Any], R] | None = None
@@ -173,9 +190,10 @@ class NotificationMethod(_Method[P], Generic[P]):
         params_ref: str,
         capability: str | None = None,
         *,
+        needs: Callable[[Any], Iterable[str]] | None = None,
         plain: Callable[[dict[str, Any]], object | None] | None = None,
     ) -> None:
-        super().__init__(name, side, scope, params_ref, capability, plain)
+        super().__init__(name, side, scope, params_ref, capability, needs, plain)
 
 
 Method: TypeAlias = "RequestMethod[Any, Any] | NotificationMethod[Any]"
@@ -208,6 +226,10 @@ def _resolve(reference: str) -> Any:
 
 
 def _validator(model: Any) -> Any:
-    model.model_rebuild()
     # Python names are for our own constructors; on the wire only the protocol's spelling counts.
-    return partial(model.__pydantic_validator__.validate_python, by_alias=True, by_name=False)
+    if isinstance(model, type):
+        model.model_rebuild()  # type: ignore[attr-defined]
+        return partial(model.__pydantic_validator__.validate_python, by_alias=True, by_name=False)  # type: ignore[attr-defined]
+    from pydantic import TypeAdapter
+
+    return partial(TypeAdapter(model).validate_python, by_alias=True, by_name=False)

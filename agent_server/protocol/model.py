@@ -107,6 +107,13 @@ Clearable: TypeAlias = Annotated[
 ]
 """Absent (None) leaves what was there, `CLEARED` (null) removes it; a malformed value is read as absent."""
 
+ClearableList: TypeAlias = Annotated[
+    Annotated[list[T], SkipInvalidItems()] | Annotated[Cleared, _ClearedSchema()] | None,
+    BeforeValidator(_cleared_for_null),
+    DefaultOnError(),
+]
+"""As `Clearable`, for a list whose malformed items are dropped."""
+
 
 def _camel(name: str) -> str:
     if name == "meta":

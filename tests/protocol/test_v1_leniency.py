@@ -305,10 +305,17 @@ def test_a_remote_transport_stays_remote_even_with_a_command() -> None:
         new_session(mcpServers=[{"type": "http", "name": "n", "command": "/c"}])
 
 
-@pytest.mark.parametrize("prompt", ["be brief", {"mode": "append", "content": []}, 5, False])
-def test_a_system_prompt_is_kept_as_it_came(prompt: Any) -> None:
-    assert new_session(systemPrompt=prompt).system_prompt == prompt
+@pytest.mark.parametrize("mode", ["append", "override", "_ours", "whisper"])
+def test_the_mode_of_a_system_prompt_is_open(mode: str) -> None:
+    prompt = {"mode": mode, "content": [{"type": "text", "text": "be brief"}]}
+    assert new_session(systemPrompt=prompt).system_prompt.to_wire() == prompt
     assert new_session().system_prompt is None
+
+
+@pytest.mark.parametrize("prompt", ["be brief", {"mode": "append"}, {"content": []}, 5, False, []])
+def test_a_malformed_system_prompt_is_refused(prompt: Any) -> None:
+    with pytest.raises(ValidationError):
+        new_session(systemPrompt=prompt)
 
 
 @pytest.mark.parametrize(

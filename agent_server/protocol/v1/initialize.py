@@ -91,6 +91,18 @@ class McpCapabilities(Model):
     sse: LenientFlag = False
 
 
+class SessionSystemPromptModeCapabilities(Model):
+    """What a client's system prompt may do besides being appended to the agent's own."""
+
+    override: Lenient[Supported] = None
+
+
+class SessionSystemPromptCapabilities(Model):
+    """The agent applies a client's ``systemPrompt``."""
+
+    mode: Lenient[SessionSystemPromptModeCapabilities] = None
+
+
 class SessionCapabilities(Model):
     """Which optional session methods and fields the agent supports. ``session/load`` has its own flag."""
 
@@ -99,6 +111,7 @@ class SessionCapabilities(Model):
     additional_directories: Lenient[Supported] = None
     resume: Lenient[Supported] = None
     close: Lenient[Supported] = None
+    system_prompt: Lenient[SessionSystemPromptCapabilities] = None
 
 
 class AgentAuthCapabilities(Model):
@@ -191,3 +204,11 @@ class AuthenticateRequest(Model):
 
 class AuthenticateResponse(Model):
     """Logged in."""
+
+
+class LogoutRequest(Model):
+    """Forget the login."""
+
+
+class LogoutResponse(Model):
+    """Logged out."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from agent_server.protocol.method import MethodTable, NotificationMethod, RequestMethod, Scope, Side
+from agent_server.protocol.v1.needs import needs_of_elicitation, needs_of_prompt, needs_of_setup, needs_of_update
 from agent_server.protocol.v1.plain import (
     plain_cancel,
     plain_empty,
@@ -32,11 +33,28 @@ if TYPE_CHECKING:
         WriteTextFileRequest,
         WriteTextFileResponse,
     )
+    from agent_server.protocol.v1.elicitation import (
+        CompleteElicitationNotification,
+        CreateElicitationRequest,
+        CreateElicitationResponse,
+    )
+    from agent_server.protocol.v1.history import (
+        DeleteSessionRequest,
+        DeleteSessionResponse,
+        ListSessionsRequest,
+        ListSessionsResponse,
+        LoadSessionRequest,
+        LoadSessionResponse,
+        ResumeSessionRequest,
+        ResumeSessionResponse,
+    )
     from agent_server.protocol.v1.initialize import (
         AuthenticateRequest,
         AuthenticateResponse,
         InitializeRequest,
         InitializeResponse,
+        LogoutRequest,
+        LogoutResponse,
     )
     from agent_server.protocol.v1.prompt import (
         CancelNotification,
@@ -63,6 +81,8 @@ _SESSION = f"{_V1}.session"
 _PROMPT = f"{_V1}.prompt"
 _TOOL_CALLS = f"{_V1}.tool_calls"
 _SERVICES = f"{_V1}.client_services"
+_HISTORY = f"{_V1}.history"
+_ELICITATION = f"{_V1}.elicitation"
 
 INITIALIZE: Final[RequestMethod[InitializeRequest, InitializeResponse]] = RequestMethod(
     "initialize",
@@ -79,13 +99,56 @@ AUTHENTICATE: Final[RequestMethod[AuthenticateRequest, AuthenticateResponse]] = 
     f"{_INITIALIZE}:AuthenticateRequest",
     f"{_INITIALIZE}:AuthenticateResponse",
 )
+LOGOUT: Final[RequestMethod[LogoutRequest, LogoutResponse]] = RequestMethod(
+    "logout",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_INITIALIZE}:LogoutRequest",
+    f"{_INITIALIZE}:LogoutResponse",
+    "auth.logout",
+)
 SESSION_NEW: Final[RequestMethod[NewSessionRequest, NewSessionResponse]] = RequestMethod(
     "session/new",
     Side.AGENT,
     Scope.CONNECTION,
     f"{_SESSION}:NewSessionRequest",
     f"{_SESSION}:NewSessionResponse",
+    needs=needs_of_setup,
     plain=plain_new_session,
+)
+SESSION_LOAD: Final[RequestMethod[LoadSessionRequest, LoadSessionResponse]] = RequestMethod(
+    "session/load",
+    Side.AGENT,
+    Scope.NAMED,
+    f"{_HISTORY}:LoadSessionRequest",
+    f"{_HISTORY}:LoadSessionResponse",
+    "loadSession",
+    needs=needs_of_setup,
+)
+SESSION_RESUME: Final[RequestMethod[ResumeSessionRequest, ResumeSessionResponse]] = RequestMethod(
+    "session/resume",
+    Side.AGENT,
+    Scope.NAMED,
+    f"{_HISTORY}:ResumeSessionRequest",
+    f"{_HISTORY}:ResumeSessionResponse",
+    "sessionCapabilities.resume",
+    needs=needs_of_setup,
+)
+SESSION_LIST: Final[RequestMethod[ListSessionsRequest, ListSessionsResponse]] = RequestMethod(
+    "session/list",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_HISTORY}:ListSessionsRequest",
+    f"{_HISTORY}:ListSessionsResponse",
+    "sessionCapabilities.list",
+)
+SESSION_DELETE: Final[RequestMethod[DeleteSessionRequest, DeleteSessionResponse]] = RequestMethod(
+    "session/delete",
+    Side.AGENT,
+    Scope.NAMED,
+    f"{_HISTORY}:DeleteSessionRequest",
+    f"{_HISTORY}:DeleteSessionResponse",
+    "sessionCapabilities.delete",
 )
 SESSION_PROMPT: Final[RequestMethod[PromptRequest, PromptResponse]] = RequestMethod(
     "session/prompt",
@@ -93,6 +156,7 @@ SESSION_PROMPT: Final[RequestMethod[PromptRequest, PromptResponse]] = RequestMet
     Scope.SESSION,
     f"{_PROMPT}:PromptRequest",
     f"{_PROMPT}:PromptResponse",
+    needs=needs_of_prompt,
     plain=plain_prompt,
 )
 SESSION_CANCEL: Final[NotificationMethod[CancelNotification]] = NotificationMethod(
@@ -128,7 +192,7 @@ CANCEL_REQUEST: Final[NotificationMethod[CancelRequestNotification]] = Notificat
 )
 
 SESSION_UPDATE: Final[NotificationMethod[SessionNotification]] = NotificationMethod(
-    "session/update", Side.CLIENT, Scope.SESSION, f"{_V1}.updates:SessionNotification"
+    "session/update", Side.CLIENT, Scope.SESSION, f"{_V1}.updates:SessionNotification", needs=needs_of_update
 )
 SESSION_REQUEST_PERMISSION: Final[RequestMethod[RequestPermissionRequest, RequestPermissionResponse]] = RequestMethod(
     "session/request_permission",
@@ -196,11 +260,31 @@ TERMINAL_RELEASE: Final[RequestMethod[ReleaseTerminalRequest, ReleaseTerminalRes
     f"{_SERVICES}:ReleaseTerminalResponse",
     "terminal",
 )
+ELICITATION_CREATE: Final[RequestMethod[CreateElicitationRequest, CreateElicitationResponse]] = RequestMethod(
+    "elicitation/create",
+    Side.CLIENT,
+    Scope.CONNECTION,
+    f"{_ELICITATION}:CreateElicitationRequest",
+    f"{_ELICITATION}:CreateElicitationResponse",
+    needs=needs_of_elicitation,
+)
+ELICITATION_COMPLETE: Final[NotificationMethod[CompleteElicitationNotification]] = NotificationMethod(
+    "elicitation/complete",
+    Side.CLIENT,
+    Scope.CONNECTION,
+    f"{_ELICITATION}:CompleteElicitationNotification",
+    "elicitation.url",
+)
 
 AGENT_METHODS: Final = MethodTable(
     INITIALIZE,
     AUTHENTICATE,
+    LOGOUT,
     SESSION_NEW,
+    SESSION_LOAD,
+    SESSION_RESUME,
+    SESSION_LIST,
+    SESSION_DELETE,
     SESSION_PROMPT,
     SESSION_CANCEL,
     SESSION_CLOSE,
@@ -220,6 +304,8 @@ CLIENT_METHODS: Final = MethodTable(
     TERMINAL_WAIT_FOR_EXIT,
     TERMINAL_KILL,
     TERMINAL_RELEASE,
+    ELICITATION_CREATE,
+    ELICITATION_COMPLETE,
     CANCEL_REQUEST,
 )
 """What a client answers."""

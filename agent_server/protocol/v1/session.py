@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from agent_server.protocol.model import Lenient, LenientList, LenientOptionalList, Model, NullableList
+from agent_server.protocol.v1.system_prompt import SystemPrompt
 
 
 class EnvVariable(Model):
@@ -138,15 +139,12 @@ SessionConfigOption: TypeAlias = Annotated[SessionConfigSelect | SessionConfigBo
 
 
 class NewSessionRequest(Model):
-    """Start a session. Paths are absolute.
-
-    ``system_prompt`` is kept as it came, so that an agent that does not apply one can refuse it instead of ignoring it.
-    """
+    """Start a session. Paths are absolute."""
 
     cwd: str
     additional_directories: NullableList[str] = Field(default_factory=list)
     mcp_servers: NullableList[McpServer]
-    system_prompt: Any = Field(default=None, repr=False)
+    system_prompt: SystemPrompt | None = Field(default=None, repr=False)
 
 
 class NewSessionResponse(Model):

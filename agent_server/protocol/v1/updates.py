@@ -6,7 +6,13 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from agent_server.protocol.model import Clearable, Lenient, LenientList, Model
+from agent_server.protocol.model import (
+    Clearable,
+    ClearableList,
+    Lenient,
+    LenientList,
+    Model,
+)
 from agent_server.protocol.v1.content import ContentBlock
 from agent_server.protocol.v1.numbers import Uint64
 from agent_server.protocol.v1.session import SessionConfigOption
@@ -146,6 +152,28 @@ class Notice(_Update):
     description: Lenient[str] = None
 
 
+class CompactionUpdate(_Update):
+    """The agent shortens its context; only for clients with ``session.compaction``.
+
+    ``status`` is ``in_progress``, ``completed``, ``failed``, ``cancelled`` or a word that we do not know. ``summary``
+    replaces what was there, None leaves it, ``CLEARED`` removes it; so does ``error``. Spec: session compaction.
+    """
+
+    session_update: Literal["compaction_update"] = "compaction_update"
+    compaction_id: str
+    status: str
+    summary: ClearableList[ContentBlock] = None
+    error: Clearable[str] = None
+
+
+class CompactionSummaryChunk(_Update):
+    """The summary of a compaction goes on; only for clients with ``session.compaction``."""
+
+    session_update: Literal["compaction_summary_chunk"] = "compaction_summary_chunk"
+    compaction_id: str
+    content: ContentBlock
+
+
 SessionUpdate: TypeAlias = Annotated[
     UserMessageChunk
     | AgentMessageChunk
@@ -158,7 +186,9 @@ SessionUpdate: TypeAlias = Annotated[
     | ConfigOptionUpdate
     | SessionInfoUpdate
     | UsageUpdate
-    | Notice,
+    | Notice
+    | CompactionUpdate
+    | CompactionSummaryChunk,
     Field(discriminator="session_update"),
 ]
 """One update. The union is closed: an unknown ``sessionUpdate`` is invalid, and a client should ignore it."""
