@@ -123,7 +123,7 @@ class RequestMethod(_Method[P], Generic[P, R]):
     ``capability`` is what the answering side must have advertised, as a dotted path; ``needs`` gives what it must have
     advertised besides, for a call with these params. ``plain`` reads the plainest params without the model, for
     routers that ask for it: what it gives has the model's attributes and is no model. ``plain_result`` does the same
-    for results.
+    for results. ``exclusive``: what comes for the session behind such a request waits for its answer.
     """
 
     def __init__(
@@ -138,8 +138,10 @@ class RequestMethod(_Method[P], Generic[P, R]):
         needs: Callable[[Any], Iterable[str]] | None = None,
         plain: Callable[[dict[str, Any]], object | None] | None = None,
         plain_result: Callable[[dict[str, Any]], object | None] | None = None,
+        exclusive: bool = False,
     ) -> None:
         super().__init__(name, side, scope, params_ref, capability, needs, plain)
+        self.exclusive = exclusive
         self._plain_result = plain_result
         self._result_ref = result_ref
         self._validate_result: Callable[[Any], R] | None = None
