@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from agent_server.conversation.content import Part
+from agent_server.conversation.system_prompt import SystemPrompt
 from agent_server.conversation.tool_calls import Location, ToolContent, ToolKind, ToolStatus
 from agent_server.errors import ErrorKind
 
@@ -244,6 +245,28 @@ class OptionChanged:
     value: str
 
 
+@dataclass(slots=True)
+class TitleChanged:
+    """The session has another title: the user's choice, or the one made when its first turn ended (Req: ST-16)."""
+
+    title: str | None
+    by: Literal["agent", "user"]
+
+
+@dataclass(slots=True)
+class SystemPromptSet:
+    """What the model is told beforehand, from the next request on; None: only what the agent itself says."""
+
+    prompt: SystemPrompt | None
+
+
+@dataclass(slots=True)
+class RootsChanged:
+    """The session works in these directories from now on, all of them absolute; its cwd stays the first."""
+
+    roots: tuple[str, ...]
+
+
 Event: TypeAlias = (
     SessionCreated
     | SystemNote
@@ -265,4 +288,7 @@ Event: TypeAlias = (
     | PlanUpdated
     | UsageReported
     | OptionChanged
+    | TitleChanged
+    | SystemPromptSet
+    | RootsChanged
 )

@@ -6,8 +6,8 @@ somebody reads it, so that a long stream costs linear time and is not copied for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
 
 from agent_server.conversation.content import TextPart
 from agent_server.conversation.events import (
@@ -31,7 +31,12 @@ _ABORTED = "This call did not finish: the turn was cancelled or failed."
 
 
 class ModelContext:
-    """What the next model request holds. ``messages`` is live: read it, never change it."""
+    """What the next model request holds. ``messages`` is live: read it, never change it.
+
+    ``folds`` says what each kind of event changes; a subclass that keeps more of the events extends it.
+    """
+
+    folds: ClassVar[Mapping[type, Callable[[Any, Any], None]]]
 
     def __init__(self) -> None:
         self.messages: list[ModelMessage] = []
@@ -42,8 +47,9 @@ class ModelContext:
 
     def apply(self, events: Iterable[Event]) -> None:
         """Fold events, in their order."""
+        folds = self.folds
         for event in events:
-            fold = _FOLDS.get(type(event))
+            fold = folds.get(type(event))
             if fold is not None:
                 fold(self, event)
 
@@ -85,7 +91,7 @@ class ModelContext:
         self._unanswered = {}
 
 
-_FOLDS: dict[type, Callable[[ModelContext, Any], None]] = {
+ModelContext.folds = {
     TextRun: ModelContext.text_run,
     MessageInserted: ModelContext._message,
     ModelResponded: ModelContext._response,

@@ -78,6 +78,7 @@ class Turn:
             model=session.model,
             messages=session.log.context.messages,
             tools=session.tools.specs,
+            system=session.system,
             cwd=session.cwd,
         )
         calls: list[ToolRun] = []
