@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orjson import dumps
 
@@ -29,6 +29,9 @@ from agent_server.conversation.events import Event, MessageInserted, MessageRole
 from agent_server.errors import ConnectionClosed, RpcError
 from agent_server.protocol.v1.methods import SESSION_REQUEST_PERMISSION
 from agent_server.sessions.ports import ApprovalQuestion, Outlet
+
+if TYPE_CHECKING:
+    from agent_server.conversation.questions import UserAnswer, UserForm, UserVisit
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +117,22 @@ class ClientAttachment:
             logger.info("no answer to a permission request: %s", type(error).__name__)
             return None
         return getattr(outcome, "option_id", None)
+
+    @property
+    def can_ask(self) -> frozenset[str]:
+        """Nothing besides permissions."""
+        return frozenset()
+
+    async def ask_user(self, form: UserForm) -> UserAnswer | None:
+        """No answer: forms are not offered."""
+        return None
+
+    async def ask_to_visit(self, visit: UserVisit) -> UserAnswer | None:
+        """No answer: visits are not offered."""
+        return None
+
+    def visit_completed(self, elicitation_id: str) -> None:
+        """Nothing: visits are not offered."""
 
 
 def _permission(question: ApprovalQuestion) -> dict[str, Any]:

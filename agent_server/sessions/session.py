@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
 import anyio
@@ -41,6 +41,7 @@ from agent_server.sessions.prompts import (
     PromptOutcome,
     PromptStopped,
     PromptWithdrawnOutcome,
+    TurnUsage,
 )
 from agent_server.sessions.spec import SessionSpec, Snapshot, choose_model
 from agent_server.sessions.status import LIFECYCLE_MOVES, Activity, Lifecycle, agent_status, manager_status
@@ -140,6 +141,11 @@ class Session:
         """Whether a prompt was accepted that has not been answered (Req: ST-09)."""
         return self._running is not None or bool(self._queue)
 
+    @property
+    def trace(self) -> Mapping[str, str] | None:
+        """The trace context of the running prompt, for what is sent on its behalf."""
+        return self._running.trace if self._running is not None else None
+
     def snapshot(self) -> Snapshot:
         """Its state now; holds no handles."""
         tools = tuple(self._active_tools.items())
@@ -149,7 +155,7 @@ class Session:
             mode=self.policy.mode,
             lifecycle=self.lifecycle,
             turn_active=self.turn_active,
-            waiting_for_user=bool(self.approvals.pending),
+            waiting_for_user=self.approvals.waiting,
             active_tool_calls=tools,
             active_tool_name=tools[-1][1] if tools else None,
             pending_approvals=tuple(self.approvals.pending),
@@ -199,10 +205,11 @@ class Session:
         parts: tuple[Part, ...],
         on_settled: Callable[[PromptOutcome], None],
         sender: Attachment | None = None,
+        trace: Mapping[str, str] | None = None,
     ) -> Prompt:
         """Accept a prompt. It starts at once when the session is idle, and waits its turn otherwise.
 
-        ``sender`` is not told what it said; everybody else is.
+        ``sender`` is not told what it said; everybody else is. ``trace`` is its trace context, see `trace_context`.
 
         Raises:
             SessionNotFound: the session is being closed.
@@ -210,7 +217,7 @@ class Session:
         if self.lifecycle is not Lifecycle.LIVE:
             raise SessionNotFound(self.id)
         self._prompts += 1
-        prompt = Prompt(self._prompts, parts, on_settled)
+        prompt = Prompt(self._prompts, parts, on_settled, trace)
         if sender is not None:
             sender.own_prompt(prompt.prompt_id)
         received = PromptReceived(prompt.prompt_id, parts)
@@ -364,7 +371,7 @@ class Session:
         outcome: PromptOutcome = (
             PromptFailed(failure)
             if failure is not None
-            else PromptStopped(stop_reason or "cancelled", prompt.message_id)
+            else PromptStopped(stop_reason or "cancelled", prompt.message_id, turn.usage)
         )
         self._active_tools.clear()
         self.policy.end_turn()
@@ -373,7 +380,8 @@ class Session:
         self._running = None  # behind the log, which may break: a crash answers the running prompt (promise P1)
         self._set_activity(Activity.ERROR if failure is not None else Activity.IDLE)
         if logger.isEnabledFor(logging.INFO):
-            tokens = f"{turn.input_tokens} input tokens, {turn.output_tokens} output tokens"
+            used = turn.usage or TurnUsage()
+            tokens = f"{used.input_tokens} input tokens, {used.output_tokens} output tokens"
             logger.info("turn %s of %s: %s, %s", turn.turn_id, self.alias, stop_reason or failure, tokens)
         if seq <= self.log.visible:
             prompt.settle(outcome)
