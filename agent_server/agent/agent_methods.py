@@ -80,7 +80,7 @@ class AgentMethods(ExtensionMethods):
         connection: Connection,
         service: AgentService,
         features: Features,
-        initialize: Callable[[InitializeRequest], Deferred[InitializeResponse]],
+        initialize: Callable[[InitializeRequest], Any],
     ) -> None:
         super().__init__(connection, service)
         self._features = features
@@ -111,7 +111,8 @@ class AgentMethods(ExtensionMethods):
     @handles(INITIALIZE)
     def initialize(self, params: InitializeRequest) -> Deferred[InitializeResponse]:
         """A repeat."""
-        return self._initialize(params)
+        answer: Deferred[InitializeResponse] = self._initialize(params)
+        return answer
 
     # Logins
 
@@ -240,7 +241,7 @@ class AgentMethods(ExtensionMethods):
         except ValueError:
             raise invalid("params.cwd must be the directory that the session works in") from None
         if spec.system_prompt is not None:
-            session.use_system_prompt(spec.system_prompt)
+            session.set_system_prompt(spec.system_prompt)
         return self._enter(session, spec)
 
     def _enter(self, session: Session, spec: SessionSpec) -> AgentSession:

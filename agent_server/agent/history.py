@@ -29,9 +29,8 @@ def check_seat(service: AgentService, connection: Connection, session_id: str) -
     """
     if service.drivers.get(session_id, connection) is not connection:
         raise SessionConflict("driver_taken", "another client is coming back to this session now")
-    for session in service.supervisor.live():
-        if session.id == session_id and any(other.serves_other(connection) for other in session.log.attachments):
-            raise SessionConflict("driver_taken", "another client works in this session")
+    if service.is_driven(session_id, connection):
+        raise SessionConflict("driver_taken", "another client works in this session")
     service.drivers[session_id] = connection
     try:
         yield

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from agent_server.agent.attachment import ClientAttachment
 from agent_server.agent.editor import EditorWorkspace
+from agent_server.errors import SessionNotFound
 from agent_server.providers.provider import Command, Provider
 from agent_server.sessions.spec import Limits, SessionSpec, ToolSet
 from agent_server.sessions.supervisor import SessionSupervisor
@@ -93,6 +95,15 @@ class AgentService:
             llm_config=extras.get("llmConfig"),
             system_prompt=system_prompt,
         )
+
+    def is_driven(self, session_id: str, connection: Connection) -> bool:
+        """Whether a client that is there, over another connection than this, sees the live session of that id."""
+        try:
+            session = self.supervisor.get(session_id)
+        except SessionNotFound:
+            return False
+        others = [other for other in session.log.attachments if isinstance(other, ClientAttachment)]
+        return any(other.serves_other(connection) for other in others)
 
     def bind(self, spec: SessionSpec, session_id: str) -> None:
         """The spec's workspace asks the client about this session's files."""

@@ -76,8 +76,8 @@ class AgentSession:
         self.attachment.tell({"sessionUpdate": "current_mode_update", "currentModeId": session.policy.mode})
         self.attachment.tell({"sessionUpdate": "config_option_update", "configOptions": config_options(session)})
         info = {"sessionUpdate": "session_info_update", "updatedAt": session.updated_at}
-        if session.title is not None:
-            info["title"] = session.title
+        if session.record.title is not None:
+            info["title"] = session.record.title
         self.attachment.tell(info)
 
     def announce(self) -> None:

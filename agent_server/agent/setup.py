@@ -6,7 +6,7 @@ Spec: session-setup.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from agent_server.conversation.system_prompt import SystemPrompt
 from agent_server.errors import RpcError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 INVALID_PARAMS: Final = -32602
 
+_PROMPT_MODES: Final[dict[str, Literal["append", "override"]]] = {"append": "append", "override": "override"}
 _OBJECTS: Final = ("metadata", "llmConfig", "config")
 _STRINGS: Final = ("model", "mode")
 _CONFIG: Final[dict[str, tuple[type, ...]]] = {"maxTurnRequests": (int,), "approvalTimeoutS": (int, float)}
@@ -66,7 +67,8 @@ def system_prompt_of(params: Setup) -> SystemPrompt | None:
     prompt = params.system_prompt
     if prompt is None:
         return None
-    if prompt.mode != "append" and prompt.mode != "override":
+    mode = _PROMPT_MODES.get(prompt.mode)
+    if mode is None:
         raise invalid('params.systemPrompt.mode must be "append" or "override"')
     texts: list[str] = []
     for index, block in enumerate(prompt.content):
@@ -76,7 +78,7 @@ def system_prompt_of(params: Setup) -> SystemPrompt | None:
     text = "\n\n".join(texts)
     if not text.strip():
         raise invalid("params.systemPrompt.content must hold some text")
-    return SystemPrompt(prompt.mode, text)
+    return SystemPrompt(mode, text)
 
 
 def extras_of(meta: dict[str, Any] | None) -> dict[str, Any]:

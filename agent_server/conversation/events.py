@@ -24,6 +24,10 @@ StopReason: TypeAlias = Literal["end_turn", "max_tokens", "max_turn_requests", "
 MessageRole: TypeAlias = Literal["user", "agent", "thought"]
 TurnOrigin: TypeAlias = Literal["prompt", "queue"]
 Decision: TypeAlias = Literal["approve", "approve_turn", "approve_session", "reject", "timeout", "cancelled"]
+NoticeSeverity: TypeAlias = Literal["info", "warning", "error"]
+CompactionOutcome: TypeAlias = Literal["completed", "failed", "cancelled"]
+QuestionEnd: TypeAlias = Literal["accept", "decline", "cancel", "timeout", "unanswered", "withdrawn"]
+"""``unanswered``: no usable answer came; ``withdrawn``: the turn was cancelled while the question stood."""
 
 
 @dataclass(slots=True)
@@ -267,6 +271,57 @@ class RootsChanged:
     roots: tuple[str, ...]
 
 
+@dataclass(slots=True)
+class NoticeRaised:
+    """Something that people should know now. No part of the conversation: a replay leaves it out. Spec: notices."""
+
+    severity: NoticeSeverity
+    title: str
+    description: str | None = None
+
+
+@dataclass(slots=True)
+class CompactionBegan:
+    """The model's side began to shorten its context; this is where it happened. The id is ours, never used again."""
+
+    compaction_id: str
+
+
+@dataclass(slots=True)
+class CompactionSummaryGrew:
+    """The summary that will stand for what was left out goes on."""
+
+    compaction_id: str
+    text: str
+
+
+@dataclass(slots=True)
+class CompactionFinished:
+    """The compaction is over, for good. ``error`` only where it failed; its summary counts only where it completed."""
+
+    compaction_id: str
+    status: CompactionOutcome
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class QuestionOpened:
+    """The user is asked to fill in a form or to visit a page; the session waits for the user. Spec: elicitation."""
+
+    question_id: int
+    tool_call_id: str
+    kind: Literal["form", "url"]
+    message: str
+
+
+@dataclass(slots=True)
+class QuestionClosed:
+    """The question is settled. What the user answered is not here: it may be private."""
+
+    question_id: int
+    action: QuestionEnd
+
+
 Event: TypeAlias = (
     SessionCreated
     | SystemNote
@@ -291,4 +346,10 @@ Event: TypeAlias = (
     | TitleChanged
     | SystemPromptSet
     | RootsChanged
+    | NoticeRaised
+    | CompactionBegan
+    | CompactionSummaryGrew
+    | CompactionFinished
+    | QuestionOpened
+    | QuestionClosed
 )

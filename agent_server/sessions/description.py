@@ -92,13 +92,13 @@ def snapshot_of(session: Session) -> Snapshot:
         mode=session.policy.mode,
         lifecycle=session.lifecycle,
         turn_active=session.turn_active,
-        waiting_for_user=bool(session.approvals.pending),
+        waiting_for_user=session.approvals.waiting,
         active_tool_calls=tools,
         active_tool_name=tools[-1][1] if tools else None,
         pending_approvals=_pending_approvals(session),
         last_error=session.last_error,
         queued_prompts=session.queued_prompts,
-        provider_ready=bool(getattr(session.provider, "ready", True)),
+        provider_ready=session.provider.ready,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 import anyio
@@ -31,6 +31,7 @@ from agent_server.sessions.prompts import (
     PromptOutcome,
     PromptStopped,
     PromptWithdrawnOutcome,
+    TurnUsage,
 )
 from agent_server.sessions.turn import Turn
 from agent_server.sessions.turn_boundary import guarded
@@ -65,12 +66,16 @@ class PromptQueue:
         return self.running is not None or bool(self._waiting)
 
     def accept(
-        self, parts: tuple[Part, ...], on_settled: Callable[[PromptOutcome], None], sender: Attachment | None
+        self,
+        parts: tuple[Part, ...],
+        on_settled: Callable[[PromptOutcome], None],
+        sender: Attachment | None,
+        trace: Mapping[str, str] | None,
     ) -> Prompt:
         """Take a prompt in. It starts at once when nothing runs, and waits its turn otherwise."""
         record = self._session.record
         record.prompts += 1
-        prompt = Prompt(record.prompts, parts, on_settled)
+        prompt = Prompt(record.prompts, parts, on_settled, trace)
         if sender is not None:
             sender.own_prompt(prompt.prompt_id)
         received = PromptReceived(prompt.prompt_id, parts)
@@ -191,14 +196,15 @@ class PromptQueue:
         outcome: PromptOutcome = (
             PromptFailed(failure)
             if failure is not None
-            else PromptStopped(stop_reason or "cancelled", prompt.message_id)
+            else PromptStopped(stop_reason or "cancelled", prompt.message_id, turn.usage)
         )
         session.turn_ending(failure)
         seq = self._log.append(TurnEnded(turn.turn_id, stop_reason, failure))
         self.running = None  # behind the log, which may break: a crash answers the running prompt (promise P1)
         session.turn_ended(failed=failure is not None)
         if logger.isEnabledFor(logging.INFO):
-            tokens = f"{turn.input_tokens} input tokens, {turn.output_tokens} output tokens"
+            used = turn.usage or TurnUsage()
+            tokens = f"{used.input_tokens} input tokens, {used.output_tokens} output tokens"
             logger.info("turn %s of %s: %s, %s", turn.turn_id, session.alias, stop_reason or failure, tokens)
         if seq <= self._log.visible:
             prompt.settle(outcome)

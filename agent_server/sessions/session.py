@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from agent_server.conversation.content import Part
@@ -177,6 +177,12 @@ class Session:
         """The ids and the tools of the calls that have not ended, in the order of their start."""
         return tuple(self._active_tools.items())
 
+    @property
+    def trace(self) -> Mapping[str, str] | None:
+        """The trace context of the running prompt, for what is sent on its behalf."""
+        running = self._prompts.running
+        return running.trace if running is not None else None
+
     def snapshot(self) -> Snapshot:
         """Its state now; holds no handles."""
         return snapshot_of(self)
@@ -228,10 +234,11 @@ class Session:
         parts: tuple[Part, ...],
         on_settled: Callable[[PromptOutcome], None],
         sender: Attachment | None = None,
+        trace: Mapping[str, str] | None = None,
     ) -> Prompt:
         """Accept a prompt. It starts at once when the session is idle, and waits its turn otherwise.
 
-        ``sender`` is not told what it said; everybody else is.
+        ``sender`` is not told what it said; everybody else is. ``trace`` is its trace context.
 
         Raises:
             SessionNotFound: the session is being closed.
@@ -239,7 +246,7 @@ class Session:
         if self.lifecycle is not Lifecycle.LIVE:
             raise SessionNotFound(self.id)
         self.touch()
-        return self._prompts.accept(parts, on_settled, sender)
+        return self._prompts.accept(parts, on_settled, sender, trace)
 
     def withdraw(self, prompt: Prompt) -> None:
         """Its asker no longer wants it: a waiting prompt is removed, a running one cancelled."""
