@@ -170,8 +170,9 @@ class ClientAttachment:
         """Tell the client that opened the page."""
         from agent_server.protocol.v1.elicitation import CompleteElicitationNotification
 
+        done = CompleteElicitationNotification(elicitation_id=elicitation_id)
         try:
-            self._connection.notify(ELICITATION_COMPLETE, CompleteElicitationNotification(elicitation_id=elicitation_id))
+            self._connection.notify(ELICITATION_COMPLETE, done)
         except CapabilityMissing:
             logger.info("a visit of a client that knows none was completed")
 

@@ -53,7 +53,7 @@ def described(about: Description) -> dict[str, Any]:
 
 
 def snapshot_result(session: Session) -> dict[str, Any]:
-    """The state of a session now, without anything that only this process could use (Req: ST-01, ST-08..ST-10, ST-13)."""
+    """The state of a session now, without a handle of this process (Req: ST-01, ST-08..ST-10, ST-13)."""
     now = session.snapshot()
     result = {
         "sessionId": session.id,

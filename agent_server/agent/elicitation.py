@@ -1,4 +1,4 @@
-"""Forms and visits between the two vocabularies: what the session asks, and what the client answers. Spec: elicitation."""
+"""Forms and visits between the two vocabularies: what the session asks and the client answers. Spec: elicitation."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class _Entry:
         if self.more:
             text = "".join((self.update["content"]["text"], *self.more))
             return [{**self.update, "content": {"type": "text", "text": text}}]
-        if self.update.get("status") == "in_progress" and self.update.get("summary"):  # a whole one is for the completed
+        if self.update.get("status") == "in_progress" and self.update.get("summary"):  # a whole one says: completed
             head = {key: value for key, value in self.update.items() if key != "summary"}
             chunk = {"sessionUpdate": "compaction_summary_chunk", "compactionId": self.update["compactionId"]}
             return [head, *({**chunk, "content": block} for block in self.update["summary"])]

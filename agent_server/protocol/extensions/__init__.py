@@ -1,8 +1,8 @@
 """Our own methods beside ACP's: what a session manager has to say about living sessions.
 
-Their names begin with ``_agent_server/``. An agent lists them in ``agentCapabilities._meta.agent_server``; a client that
-wants the notifications says so with an object at ``clientCapabilities._meta.agent_server``. Importing this loads no
-model. Spec: extensibility.
+Their names begin with ``_agent_server/``. An agent lists them in ``agentCapabilities._meta.agent_server``; a client
+that wants the notifications says so with an object at ``clientCapabilities._meta.agent_server``. Importing this loads
+no model. Spec: extensibility.
 """
 
 from __future__ import annotations

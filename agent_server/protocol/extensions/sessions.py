@@ -41,7 +41,10 @@ class SessionInfoRequest(Model):
 
 
 class SessionDescription(Model):
-    """A session's record. ``metadata`` and ``llm_config`` are the creator's own. (Req: SM-24, SM-26, SM-35, ST-15..17)"""
+    """A session's record; ``metadata`` and ``llm_config`` are the creator's own.
+
+    (Req: SM-24, SM-26, SM-35, ST-15..ST-17)
+    """
 
     session_id: str
     alias: str
