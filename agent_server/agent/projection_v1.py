@@ -100,6 +100,8 @@ class ProjectorV1:
         self._summarized: set[str] = set()
         self._calls: dict[str, tuple[ToolContent, ...]] = {}
         self._terminals: dict[str, _Terminal] = {}
+        self.retelling = False
+        """Whether the events are history: terminals of a client are shown as text then."""
 
     def updates(self, event: Event) -> list[Update]:
         """What a client is told about an event: often nothing."""
@@ -142,7 +144,7 @@ class ProjectorV1:
             update["rawOutput"] = raw_of(event.raw_output)
         if event.status is not None and event.status.ended:
             self._forget(call_id)
-        return [update]
+        return [update] if first or len(update) > 2 else []
 
     def _forget(self, call_id: str) -> None:
         """An ended call keeps its id only, so that a long session does not keep every diff twice."""
@@ -151,7 +153,8 @@ class ProjectorV1:
             del self._terminals[terminal_id]
 
     def _terminal_started(self, event: TerminalStarted) -> list[Update]:
-        self._terminals[event.terminal_id] = _Terminal(event.tool_call_id)
+        if event.owner == "agent" or self.retelling:  # else the client shows its terminal itself
+            self._terminals[event.terminal_id] = _Terminal(event.tool_call_id)
         return []
 
     def _terminal_output(self, event: TerminalOutput) -> list[Update]:
@@ -169,7 +172,7 @@ class ProjectorV1:
         return [block for item in content for block in self._shown_item(item)]
 
     def _shown_item(self, item: ToolContent) -> list[dict[str, Any]]:
-        if isinstance(item, TerminalRef) and item.owner == "agent":
+        if isinstance(item, TerminalRef) and (item.owner == "agent" or item.terminal_id in self._terminals):
             terminal = self._terminals.get(item.terminal_id)
             return [terminal.block()] if terminal is not None and terminal.tail else []
         return [tool_content_of(item)]
