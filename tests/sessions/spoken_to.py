@@ -73,3 +73,25 @@ class MortalStore(MemoryStore):
 
     def mended(self) -> None:
         self._dead, self.dies_at = False, None
+
+
+class Silent:
+    """A client that never answers."""
+
+    congested = False
+
+    def own_prompt(self, prompt_id: int) -> None: ...
+
+    def begin_message(self, role: object, message_id: int) -> None: ...
+
+    def text_delta(self, seq: int, text: str) -> None: ...
+
+    def events(self, first_seq: int, events: object) -> None: ...
+
+    def released(self, seq: int) -> None: ...
+
+    async def drained(self) -> None: ...
+
+    async def ask_approval(self, question: object) -> str | None:
+        await asyncio.Event().wait()
+        return None

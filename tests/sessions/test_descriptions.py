@@ -21,7 +21,7 @@ from agent_server.store.memory import MemoryStore
 from tests.agent.puppets import PuppetModel, PuppetTool, forever, say, wants
 from tests.agent.scripted_client import in_loop
 
-from .spoken_to import Asked, MortalStore, spec
+from .spoken_to import Asked, MortalStore, Silent, spec
 
 
 @pytest.mark.req("SM-08", "SM-09", "SM-10", "SM-25")
@@ -250,28 +250,6 @@ async def test_a_snapshot_shows_the_open_question_without_any_handle(tmp_path: P
         session.cancel()
         await asked.outcome()
         assert session.snapshot().pending_approvals == ()
-
-
-class Silent:
-    """A client that never answers."""
-
-    congested = False
-
-    def own_prompt(self, prompt_id: int) -> None: ...
-
-    def begin_message(self, role: object, message_id: int) -> None: ...
-
-    def text_delta(self, seq: int, text: str) -> None: ...
-
-    def events(self, first_seq: int, events: object) -> None: ...
-
-    def released(self, seq: int) -> None: ...
-
-    async def drained(self) -> None: ...
-
-    async def ask_approval(self, question: object) -> str | None:
-        await asyncio.Event().wait()
-        return None
 
 
 @pytest.mark.req("SM-34", "ST-05")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent_server.conversation.content import TextPart
-from agent_server.conversation.events import PromptWithdrawn, RootsChanged, SessionCreated, TurnEnded
+from agent_server.conversation.events import PromptWithdrawn, RootsChanged, SessionCreated, SystemNote, TurnEnded
 from agent_server.conversation.messages import AssistantMessage, UserMessage
 from agent_server.errors import SessionNotFound
 from agent_server.sessions.prompts import PromptFailed, PromptStopped
@@ -111,6 +111,22 @@ async def test_a_fork_of_a_crashed_session_keeps_its_interrupted_turn(tmp_path: 
 
 
 @in_loop
+async def test_what_happens_while_a_long_log_is_copied_is_not_in_the_copy(tmp_path: Path) -> None:
+    store = MemoryStore()
+    async with SessionSupervisor(store) as supervisor:
+        source = supervisor.create(spec(tmp_path, PuppetModel()))
+        for _ in range(600):
+            source.log.append(SystemNote(source.next_entry_id(), "info", "x"))
+        before = events_of(store, source.id)
+        forking = asyncio.ensure_future(supervisor.fork(source.id, spec(tmp_path, PuppetModel())))
+        await asyncio.sleep(0)
+        source.set_title("later")
+        fork = await forking
+        assert events_of(store, fork.id)[1:] == before[1:]
+        assert (fork.record.title, source.record.title) == (None, "later")
+
+
+@in_loop
 async def test_a_fork_works_in_its_own_roots(tmp_path: Path) -> None:
     store, extra = MemoryStore(), tmp_path / "extra"
     async with SessionSupervisor(store) as supervisor:
@@ -162,6 +178,17 @@ async def test_a_deleted_session_is_gone_with_all_that_was_known_of_it(tmp_path:
         assert stopped == [(closed, "closed"), (live, "deleted")]
         assert [entry.session_id for entry in supervisor.catalogue.page()[0]] == [other.id]
         assert supervisor.live() == [other]
+
+
+@in_loop
+async def test_whoever_still_holds_a_deleted_session_does_not_bring_it_back(tmp_path: Path) -> None:
+    async with SessionSupervisor(MemoryStore()) as supervisor:
+        session = supervisor.create(spec(tmp_path, PuppetModel()))
+        await supervisor.delete(session.id)
+        session.adopt(spec(tmp_path, PuppetModel()).workspace)
+        with pytest.raises(UnknownSession):
+            session.set_title("back")
+        assert supervisor.catalogue.page() == ([], None)
 
 
 @pytest.mark.parametrize("session_id", ["session_none", "", "../../etc/passwd", "*", "a\0b"])

@@ -46,7 +46,7 @@ from agent_server.tools.tool import ToolResult
 from tests.agent.puppets import PuppetModel, PuppetTool, forever, say, wants
 from tests.agent.scripted_client import in_loop
 
-from .spoken_to import Asked, MortalStore, events_of, spec
+from .spoken_to import Asked, MortalStore, Silent, events_of, spec
 
 
 async def closed_after(supervisor: SessionSupervisor, session: Session, *prompts: str) -> None:
@@ -150,6 +150,7 @@ async def test_a_session_is_opened_in_its_own_directory_only_and_a_refusal_harms
         with pytest.raises(ValueError, match="another directory"):
             await supervisor.open(session.id, spec(tmp_path / "other", forever(say("hi"))))
         assert supervisor.live() == []
+        assert store._logs[session.id].owner is None
         again = await supervisor.open(session.id, spec(tmp_path, forever(say("hi"))))
         assert events_of(store, session.id) == before
         assert isinstance(await Asked(supervisor, again).outcome(), PromptStopped)
@@ -435,6 +436,33 @@ async def test_a_live_session_can_be_adopted_by_another_workspace_in_the_same_di
         model.finish(2)
         await asked.outcome()
         assert used == [wider.workspace]
+
+
+@in_loop
+async def test_who_joins_in_the_middle_of_a_message_is_told_which_one_it_is(tmp_path: Path) -> None:
+    class Joining(Silent):
+        def __init__(self) -> None:
+            self.heard: list[object] = []
+
+        def begin_message(self, role: object, message_id: int) -> None:
+            self.heard.append((role, message_id))
+
+        def text_delta(self, seq: int, text: str) -> None:
+            self.heard.append((seq, text))
+
+    model, joining = PuppetModel(), Joining()
+    async with SessionSupervisor(MemoryStore()) as supervisor:
+        session = supervisor.create(spec(tmp_path, model))
+        asked = Asked(supervisor, session)
+        await model.asked(1)
+        model.say(1, "one")
+        while session.log.head < 6:
+            await asyncio.sleep(0)
+        session.attach(joining)
+        assert [type(event) for _, event in session.log.read(after=5)] == [TextRun]
+        model.finish(1, "two")
+        await asked.outcome()
+        assert joining.heard == [("agent", 3), (7, "two")]
 
 
 @in_loop
