@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from agent_server.conversation.content import text_of
 from agent_server.conversation.events import QuestionClosed, QuestionOpened, ToolCallUpserted
 from agent_server.conversation.messages import ToolResultMessage
 from agent_server.conversation.questions import IntegerField, TextField, UserAnswer
@@ -55,7 +56,7 @@ class Scene:
         self.model.finish(2)
         await self.asked.outcome()
         messages = [message for message in self.model.seen[1] if isinstance(message, ToolResultMessage)]
-        return [message.parts[0].text for message in messages]  # type: ignore[union-attr]
+        return [text_of(message.parts) for message in messages]
 
     def closed(self) -> list[str]:
         """How each question ended, after checking that each was opened and closed once, one after another."""
