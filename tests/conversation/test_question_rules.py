@@ -32,7 +32,8 @@ NAME = TextField(name="name")
     [
         "password", "Password", "db_password", "dbPassword", "Your password", "passwd", "pwd", "passphrase",
         "pass-phrase", "token", "accessToken", "ACCESS_TOKEN", "API tokens", "apiKey", "api_key", "API key", "APIKey",
-        "api-keys", "private key", "sshKey", "secret", "client_secret", "credentials", "PIN", "pin", "Card PIN", "otp", "CVV",
+        "api-keys", "private key", "sshKey", "secret", "client_secret", "credentials", "PIN", "pin",
+        "Card PIN", "otp", "CVV",
         "recovery code", "seed phrase", "Card number",
     ],
 )  # fmt: skip
