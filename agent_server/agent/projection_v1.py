@@ -38,6 +38,7 @@ from agent_server.conversation.events import (
     UsageReported,
 )
 from agent_server.conversation.tool_calls import FileChange, Location, TerminalRef, ToolContent, ToolStatus
+from agent_server.protocol.v1.needs import UPDATE_CAPABILITIES
 
 Update = dict[str, Any]
 
@@ -52,8 +53,11 @@ UNSEEN: Final = frozenset({SessionCreated, PromptReceived, TurnStarted, TurnEnde
 LIVE_ONLY: Final = frozenset({NoticeRaised})
 """Events that a replay leaves out. Spec: session-notices."""
 
-NOTICES: Final = "session.notices"
-COMPACTION: Final = "session.compaction"
+NOTICES: Final = UPDATE_CAPABILITIES["notice"]
+COMPACTION: Final = UPDATE_CAPABILITIES["compaction_update"]
+PLAN_IDS: Final = UPDATE_CAPABILITIES["plan_update"]
+PLAN_ID: Final = "plan"
+"""A session has one plan."""
 
 TERMINAL_TAIL_BYTES: Final = 32 * 1024
 MAX_DIFF_CHARS: Final = 1024 * 1024
@@ -181,6 +185,9 @@ class ProjectorV1:
         entries = [
             {"content": entry.content, "priority": entry.priority, "status": entry.status} for entry in event.entries
         ]
+        if self._offers(PLAN_IDS):
+            plan = {"type": "items", "planId": PLAN_ID, "entries": entries}
+            return [{"sessionUpdate": "plan_update", "plan": plan}]
         return [{"sessionUpdate": "plan", "entries": entries}]
 
     def _usage(self, event: UsageReported) -> list[Update]:

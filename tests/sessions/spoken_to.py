@@ -79,6 +79,7 @@ class Silent:
     """A client that never answers."""
 
     congested = False
+    can_ask: frozenset[str] = frozenset()
 
     def own_prompt(self, prompt_id: int) -> None: ...
 
@@ -95,3 +96,9 @@ class Silent:
     async def ask_approval(self, question: object) -> str | None:
         await asyncio.Event().wait()
         return None
+
+    async def ask_user(self, form: object) -> None: ...
+
+    async def ask_to_visit(self, visit: object) -> None: ...
+
+    def visit_completed(self, elicitation_id: str) -> None: ...

@@ -245,7 +245,7 @@ async def test_a_snapshot_shows_the_open_question_without_any_handle(tmp_path: P
         assert [option.id for option in pending.options] == ["approve", "approve_turn", "approve_session", "reject"]
         assert snapshot.waiting_for_user
         assert (snapshot.active_tool_name, snapshot.provider_ready, snapshot.last_error) == ("puppet", True, None)
-        model.ready = False  # type: ignore[attr-defined]
+        model.ready = False
         assert not session.snapshot().provider_ready
         session.cancel()
         await asked.outcome()

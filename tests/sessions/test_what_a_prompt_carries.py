@@ -7,12 +7,10 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from agent_server.conversation.content import TextPart
 from agent_server.errors import ProviderError
 from agent_server.providers.provider import Finished, ModelRequest, ProviderEvent, Usage
-from agent_server.sessions.prompts import PromptFailed, PromptOutcome, PromptStopped, TurnUsage, trace_context
+from agent_server.sessions.prompts import PromptFailed, PromptOutcome, PromptStopped, TurnUsage
 from agent_server.sessions.session import Session
 from agent_server.sessions.supervisor import SessionSupervisor
 from agent_server.store.memory import MemoryStore
@@ -57,22 +55,6 @@ async def test_a_trace_goes_with_its_own_prompt_to_every_request_of_its_turn(tmp
         assert model.traces == [TRACE, TRACE, None]
         assert traces_of_calls == [TRACE]
         assert session.trace is None
-
-
-@pytest.mark.parametrize(
-    ("carrier", "kept"),
-    [
-        ({}, None),
-        ({"agent_server": {}, "x": "y"}, None),
-        ({**TRACE, "x": "y"}, TRACE),
-        ({"tracestate": "a=b,c=d"}, {"tracestate": "a=b,c=d"}),
-        ({"traceparent": 7, "tracestate": None, "baggage": {}}, None),
-        ({"traceparent": "00-a\r\nAuthorization: x", "baggage": "a=1"}, {"baggage": "a=1"}),
-        ({"traceparent": "", "tracestate": "ü", "baggage": "x" * 10_000}, None),
-    ],
-)
-def test_only_what_may_be_a_header_is_a_trace_context(carrier: dict[str, Any], kept: dict[str, str] | None) -> None:
-    assert trace_context(carrier) == kept
 
 
 @in_loop
