@@ -90,6 +90,7 @@ class Record(ModelContext):
     def _message(self, event: MessageInserted) -> None:
         self._close_response(())
         if event.role == "user":
+            self._note_media(event.parts)
             self.messages.append(UserMessage(event.parts))
             self.user_messages += 1
             if self.first_prompt is None:
