@@ -46,11 +46,6 @@ class LooseEnds:
         self._approvals: dict[str, None] = {}
         self._terminals: dict[str, None] = {}
 
-    @property
-    def turn_open(self) -> bool:
-        """Whether the log stops inside a turn."""
-        return self._turn is not None
-
     def apply(self, events: Iterable[Event]) -> None:
         """Fold events, in their order."""
         for event in events:
