@@ -52,11 +52,6 @@ class LooseEnds:
         self._compactions: dict[str, None] = {}
         self._questions: dict[int, None] = {}
 
-    @property
-    def turn_open(self) -> bool:
-        """Whether the log stops inside a turn."""
-        return self._turn is not None
-
     def apply(self, events: Iterable[Event]) -> None:
         """Fold events, in their order."""
         for event in events:
