@@ -30,6 +30,8 @@ from agent_server.tools.ports import ExitStatus, Workspace
 from agent_server.tools.tool import PreparedCall, Tool, ToolResult
 
 if TYPE_CHECKING:
+    from agent_server.conversation.questions import FormField, UserAnswer
+    from agent_server.sessions.questions import Visit
     from agent_server.sessions.session import Session
 
 logger = logging.getLogger(__name__)
@@ -253,6 +255,21 @@ class CallContext:
         )
         decision = await self._session.approvals.ask(question, subject)
         return decision.startswith("approve")
+
+    async def ask_user(self, message: str, fields: tuple[FormField, ...]) -> UserAnswer | None:
+        """Let the user fill in a form; None where the client shows none."""
+        from agent_server.conversation.questions import UserForm
+
+        form = UserForm(message, fields, self._run.tool_call_id)
+        return await self._session.approvals.questions.ask(form, self._session.next_entry_id())
+
+    async def ask_to_visit(self, message: str, url: str) -> Visit | None:
+        """Ask the user to do something at a page; None where the client opens none."""
+        from agent_server.conversation.questions import UserVisit
+        from agent_server.sessions.questions import new_elicitation_id
+
+        visit = UserVisit(message, url, new_elicitation_id(), self._run.tool_call_id)
+        return await self._session.approvals.questions.send_to(visit, self._session.next_entry_id())
 
 
 class LoggedTerminal:

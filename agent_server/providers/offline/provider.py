@@ -17,6 +17,7 @@ from agent_server.providers.provider import (
     ModelRequest,
     PlanProposed,
     ProviderEvent,
+    SimpleProvider,
     TextDelta,
     ToolCallRequested,
 )
@@ -27,7 +28,7 @@ NOTICE = (
 )
 
 
-class OfflineProvider:
+class OfflineProvider(SimpleProvider):
     """Deterministic work without a model: slash commands, plain sentences, and test prompts for editors.
 
     It asks for tools like any model does, so permissions, diffs and terminals are the real ones. It never reports
