@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 
 AUTH_REQUIRED: Final = -32000
 INTERNAL_ERROR: Final = -32603
+METHOD_NOT_FOUND: Final = -32601
 
 SESSIONS_PER_PAGE: Final = 50
 
@@ -119,20 +120,26 @@ class AgentMethods(ExtensionMethods):
     @handles(AUTHENTICATE)
     async def authenticate(self, params: AuthenticateRequest) -> AuthenticateResponse:
         """Log in by a method of ours; those of the terminal never come here. Spec: authentication."""
-        login = self._features.login
-        methods = () if login is None else login.methods
-        if login is None or params.method_id not in {method.id for method in methods if method.terminal is None}:
-            raise invalid("params.methodId is none of the methods that may be used here")
-        await login.authenticate(params.method_id)
+        await self._log_in(params.method_id)
         return AUTHENTICATE.encoded({})
 
     @handles(LOGOUT)
     async def logout(self, params: LogoutRequest) -> LogoutResponse:
         """Forget the login; open sessions refuse prompts from now on. Spec: authentication."""
-        if self._features.login is None:
-            raise RpcError(-32601, "Method not found", {"details": "there is nothing to log out of"})
-        await self._features.login.logout()
+        await self._log_out()
         return LOGOUT.encoded({})
+
+    async def _log_in(self, method_id: str) -> None:
+        login = self._features.login
+        methods = () if login is None else login.methods
+        if login is None or method_id not in {method.id for method in methods if method.terminal is None}:
+            raise invalid("params.methodId is none of the methods that may be used here")
+        await login.authenticate(method_id)
+
+    async def _log_out(self) -> None:
+        if self._features.login is None:
+            raise RpcError(METHOD_NOT_FOUND, "Method not found", {"details": "there is nothing to log out of"})
+        await self._features.login.logout()
 
     @property
     def needs_login(self) -> bool:
@@ -261,10 +268,6 @@ class AgentMethods(ExtensionMethods):
         agent_session.session.detach(agent_session.attachment)
 
 
-def agent_router(features: Features) -> Router:
+def agent_router() -> Router:
     """Who answers what, once the connection is initialized."""
-    if features.unstable:
-        from agent_server.agent.unstable_methods import unstable_router
-
-        return unstable_router()
     return Router([*AGENT_METHODS, *EXTENSION_AGENT_METHODS], AgentMethods, AgentSession, plain=True)

@@ -21,6 +21,8 @@ EXTENSION_METHODS: Final = tuple(
 )
 EXTENSION_NOTIFICATIONS: Final = tuple(f"_agent_server/session/{name}" for name in ("status", "stopped"))
 
+UNSTABLE_CLIENT_CAPABILITIES: Final = frozenset({"plan", "subagents"})
+
 _SESSION_CAPABILITIES: Final = ("list", "delete", "additionalDirectories", "resume", "close")
 _UNSTABLE_SESSION_CAPABILITIES: Final = ("fork", "archive", "status", "title")
 

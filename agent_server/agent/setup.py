@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from agent_server.agent.features import Features
     from agent_server.protocol.v1.history import LoadSessionRequest, ResumeSessionRequest
     from agent_server.protocol.v1.session import NewSessionRequest
+    from agent_server.protocol.v1.unstable.fork import ForkSessionRequest
 
-    Setup = NewSessionRequest | LoadSessionRequest | ResumeSessionRequest
+    Setup = NewSessionRequest | LoadSessionRequest | ResumeSessionRequest | ForkSessionRequest
 
 INVALID_PARAMS: Final = -32602
 

@@ -129,8 +129,8 @@ class RequestMethod(_Method[P], Generic[P, R]):
     ``capability`` is what the answering side must have advertised, as a dotted path; ``needs`` gives what it must have
     advertised besides, for a call with these params. ``plain`` reads the plainest params without the model, for
     routers that ask for it: what it gives has the model's attributes and is no model. ``plain_result`` does the same
-    for results. Where ``null_is_a_result``, a result of null is no empty object. ``exclusive``: what comes for the
-    session behind such a request waits for its answer.
+    for results. ``exclusive``: what comes for the session behind such a request waits for its answer. Where
+    ``null_is_a_result``, a result of null is no empty object.
     """
 
     def __init__(
@@ -145,8 +145,8 @@ class RequestMethod(_Method[P], Generic[P, R]):
         needs: Callable[[Any], Iterable[str]] | None = None,
         plain: Callable[[dict[str, Any]], object | None] | None = None,
         plain_result: Callable[[dict[str, Any]], object | None] | None = None,
-        null_is_a_result: bool = False,
         exclusive: bool = False,
+        null_is_a_result: bool = False,
     ) -> None:
         super().__init__(name, side, scope, params_ref, capability, needs, plain)
         self.exclusive = exclusive

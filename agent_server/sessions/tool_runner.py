@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import anyio.lowlevel
@@ -234,10 +234,11 @@ class CallContext:
         """Show progress: what is given replaces what was shown."""
         self._session.log.append(ToolCallUpserted(self._run.tool_call_id, content=content, locations=locations))
 
-    def open_terminal(self, command: str, cwd: str) -> LoggedTerminal:
-        """Show the live output of a command that runs on this side."""
-        terminal = LoggedTerminal(self._session, self._session.next_terminal_id())
-        self._session.log.append(TerminalStarted(terminal.terminal_id, self._run.tool_call_id, command, cwd))
+    def open_terminal(self, command: str, cwd: str, *, client_terminal_id: str | None = None) -> LoggedTerminal:
+        """Show the live output of a command that runs on this side, or record that of a terminal of the client's."""
+        terminal = LoggedTerminal(self._session, client_terminal_id or self._session.next_terminal_id())
+        owner: Literal["agent", "client"] = "agent" if client_terminal_id is None else "client"
+        self._session.log.append(TerminalStarted(terminal.terminal_id, self._run.tool_call_id, command, cwd, owner))
         return terminal
 
     async def ask_permission(self, title: str, *, subject: str) -> bool:

@@ -59,7 +59,9 @@ class Context:
     ) -> None:
         self.reports.append(content)
 
-    def open_terminal(self, command: str, cwd: str) -> TerminalWriter:
+    def open_terminal(
+        self, command: str, cwd: str, *, client_terminal_id: str | None = None
+    ) -> TerminalWriter:
         self.opened.append((command, cwd))
         return self.terminal
 
