@@ -103,7 +103,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="agent-server",
         description="Serve the Agent Client Protocol on stdin and stdout; or run a command.",
         epilog="Commands: exec PROMPT (run one prompt; see exec --help), schema (print the protocol as JSON Schema). "
-        "Settings may also come from AGENT_SERVER_* variables, agent-server.toml in the project, or the user's configuration file.",
+        "Settings may also come from AGENT_SERVER_* variables, agent-server.toml in the project, or the user's "
+        "configuration file.",
         allow_abbrev=False,
     )
     parser.add_argument("-V", "--version", action="version", version=f"agent-server {__version__}")

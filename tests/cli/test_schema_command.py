@@ -27,6 +27,10 @@ from tests.protocol.test_v1_round_trips import ALL_EXAMPLES, EXAMPLES
 PUBLISHED = Path(__file__).parents[2] / "schemas"
 FILES = (STABLE, UNSTABLE, EXTENSIONS)
 
+FITTING = [(STABLE, *row) for row in EXAMPLES]
+FITTING += [(UNSTABLE, *row) for row in ALL_EXAMPLES if row[0] != "history:ListSessionsRequest"]
+"""The unstable document has the longer form of that one only."""
+
 
 def run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run([*SERVER, "schema", *arguments], capture_output=True, timeout=60, check=False)
@@ -104,8 +108,8 @@ def test_updates_are_named_by_their_kind_and_gated(made: dict[str, Any]) -> None
 
 @pytest.mark.parametrize(
     ("file", "reference", "example"),
-    [(STABLE, *row) for row in EXAMPLES] + [(UNSTABLE, *row) for row in ALL_EXAMPLES],
-    ids=[f"stable {row[0]}" for row in EXAMPLES] + [f"unstable {row[0]}" for row in ALL_EXAMPLES],
+    FITTING,
+    ids=[f"{file} {reference}" for file, reference, _ in FITTING],
 )
 def test_what_comes_back_unchanged_fits_the_published_schema(
     file: str, reference: str, example: dict[str, Any], made: dict[str, Any]
