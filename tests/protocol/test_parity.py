@@ -15,11 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from agent_server.protocol.method import RequestMethod
 from agent_server.protocol.schema import documents
-from tests.protocol.comparison import Comparison, Document, Schema, Shape
+from tests.protocol.comparison import Comparison, Document, Schema
+from tests.protocol.official_values import Malformed, Values
 from tests.protocol.test_v1_round_trips import ALL_EXAMPLES
 
 pytestmark = pytest.mark.timeout(240)  # the first test may have to install the SDK
@@ -204,9 +205,6 @@ def test_the_comparison_sees_another_type_and_another_word(official: dict[str, S
     }
 
 
-# --- values ---------------------------------------------------------------------------------------------------------
-
-
 def validator(schema: Schema, name: str) -> Draft202012Validator:
     return Draft202012Validator({"$ref": f"#/$defs/{name}", "$defs": schema["$defs"]})
 
@@ -238,54 +236,6 @@ def test_every_example_and_what_we_make_of_it_fits_the_official_schema(
     check.validate(TypeAdapter(model).validate_python(example).to_wire())
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(-9, 9) | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
-    max_leaves=4,
-)
-
-
-class Values:
-    """Strategies for values that fit a schema."""
-
-    def __init__(self, schema: Schema) -> None:
-        self._document = Document(schema["$defs"])
-        self._known: dict[str, st.SearchStrategy[Any]] = {}
-
-    def of(self, schema: Schema) -> st.SearchStrategy[Any]:
-        """Return the strategy for a schema; one for each, as building them is slow."""
-        key = repr(schema)
-        if key not in self._known:
-            self._known[key] = st.one_of([self._of_shape(shape) for shape in self._document.shapes(schema)])
-        return self._known[key]
-
-    def _of_shape(self, shape: Shape) -> st.SearchStrategy[Any]:
-        facts = dict(shape.facts)
-        if "const" in facts:
-            return st.just(facts["const"])
-        if shape.kind == "object":
-            return self._of_object(shape)
-        if shape.kind == "array":
-            return st.lists(self.of(shape.items or {}), max_size=2)
-        simple: dict[str, st.SearchStrategy[Any]] = {
-            "null": st.none(),
-            "boolean": st.booleans(),
-            "integer": st.integers(facts.get("minimum", -(2**31)), facts.get("maximum", 2**31 - 1)),
-            "number": st.floats(-1e9, 1e9) | st.integers(-9, 9),
-            "string": st.text(min_size=facts.get("minLength", 0), max_size=4),
-        }
-        return simple.get(shape.kind, JSON)
-
-    def _of_object(self, shape: Shape) -> st.SearchStrategy[Any]:
-        if not shape.properties:
-            return st.dictionaries(st.text(max_size=3), self.of(shape.values) if shape.values else JSON, max_size=2)
-        fields = {name: self.of(schema) for name, schema in shape.properties.items()}
-        return st.fixed_dictionaries(
-            {name: fields[name] for name in fields if name in shape.required},
-            optional={**{name: fields[name] for name in fields if name not in shape.required}, "ofTomorrow": JSON},
-        )
-
-
 def _types() -> Iterator[tuple[str, Any]]:
     for method in documents.every_method():
         yield method.params_name, method.params
@@ -294,6 +244,11 @@ def _types() -> Iterator[tuple[str, Any]]:
 
 
 TYPES = {name: type_ for name, type_ in _types() if name not in ("ProxySuccessorResponse", "ListSessionsRequest")}
+
+
+SETUPS = ("NewSessionRequest", "LoadSessionRequest", "ResumeSessionRequest", "ForkSessionRequest")
+MISSING_LISTS = [f".mcpServers[].{name} missing" for name in ("args", "env", "headers")]
+"""Read all the same, for the reason above."""
 
 
 @pytest.fixture(scope="module")
@@ -313,6 +268,45 @@ def test_whatever_fits_the_official_schema_is_read_and_sent_as_something_that_fi
     if check.is_valid(value):  # an open word may by chance be one that asks for more
         read = _adapter(name).validate_python(value, by_alias=True, by_name=False)
         check.validate(read.to_wire())
+
+
+@pytest.fixture(scope="module")
+def forgiven(official: dict[str, Schema]) -> Values:
+    return Values(official["unstable"], forgiven=True)
+
+
+@pytest.mark.promise("P11")
+@settings(max_examples=30, suppress_health_check=list(HealthCheck), deadline=None)
+@pytest.mark.parametrize("name", sorted(TYPES))
+@given(data=st.data())
+def test_whatever_the_official_schema_forgives_is_read_and_sent_as_something_that_fits_it(
+    name: str, official: dict[str, Schema], forgiven: Values, data: st.DataObject
+) -> None:
+    theirs = OFFICIAL_NAMES.get(name, name)
+    value = data.draw(forgiven.of({"$ref": f"#/$defs/{theirs}"}))
+    read = _adapter(name).validate_python(value, by_alias=True, by_name=False)
+    validator(official["unstable"], theirs).validate(read.to_wire())
+
+
+@pytest.mark.promise("P11")
+@pytest.mark.parametrize("name", sorted(TYPES))
+def test_whatever_the_official_schema_does_not_forgive_is_refused(name: str, official: dict[str, Schema]) -> None:
+    theirs = OFFICIAL_NAMES.get(name, name)
+    check = validator(official["unstable"], theirs)
+    read = {
+        path
+        for path, value in Malformed(official["unstable"]).of({"$ref": f"#/$defs/{theirs}"})
+        if not check.is_valid(value) and _is_read(name, value)
+    }
+    assert sorted(read) == (MISSING_LISTS if name in SETUPS else [])
+
+
+def _is_read(name: str, value: Any) -> bool:
+    try:
+        _adapter(name).validate_python(value, by_alias=True, by_name=False)
+    except ValidationError:
+        return False
+    return True
 
 
 @functools.cache

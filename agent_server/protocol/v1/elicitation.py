@@ -185,8 +185,9 @@ class _Elicitation(Model):
     @model_validator(mode="before")
     @classmethod
     def _belongs_somewhere(cls, value: Any) -> Any:
-        names = ("sessionId", "requestId", "session_id", "request_id")
-        if isinstance(value, dict) and not any(name in value for name in names):
+        if not isinstance(value, dict) or "requestId" in value or "request_id" in value:
+            return value
+        if value.get("sessionId", value.get("session_id")) is None:
             raise PydanticCustomError("scope_missing", "neither sessionId nor requestId")
         return value
 
