@@ -15,7 +15,7 @@ from agent_server.client.questions import Questions
 from agent_server.client.transcript import Transcript
 from agent_server.connection.connection import Connection
 from agent_server.connection.handlers import handles
-from agent_server.errors import AgentServerError, CapabilityMissing, RpcError, SessionNotFound
+from agent_server.errors import AgentServerError, CapabilityMissing, ConnectionClosed, RpcError, SessionNotFound
 from agent_server.protocol.errors import ErrorCode
 from agent_server.protocol.trace import TraceContext
 from agent_server.protocol.v1.client_services import (
@@ -159,6 +159,7 @@ class RemoteSession:
         blocks: list[ContentBlock] = [TextContent(text=prompt)] if isinstance(prompt, str) else list(prompt)
         whole = trace.to_meta(meta) if trace is not None else None if meta is None else dict(meta)
         request = PromptRequest(session_id=self.id, prompt=blocks, meta=whole)
+        unheard = self._connection.closed
         mine = _OpenPrompt(self.transcript.add_prompt(blocks))
         self._prompts.append(mine)
         message_id = None
@@ -166,8 +167,9 @@ class RemoteSession:
             response = await self._connection.request(SESSION_PROMPT, request)
             message_id = message_id_of(response.meta)
             return response
-        except CapabilityMissing:
-            self.transcript.drop_prompt(mine.message)
+        except (CapabilityMissing, ConnectionClosed) as error:
+            if unheard or isinstance(error, CapabilityMissing):
+                self.transcript.drop_prompt(mine.message)
             raise
         except asyncio.CancelledError:
             if self._prompts[0] is mine:
