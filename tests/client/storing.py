@@ -18,11 +18,19 @@ from .storing_agent import StoringAgent
 
 
 class Sent(list[str]):
-    """The methods that the client has sent, in order."""
+    """The methods that the client has sent, in order; ``answers`` holds what it answered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: list[Any] = []
 
     def observe(self, direction: Direction, frame: bytes) -> None:
         if direction == "sent":
-            self.append(orjson.loads(frame).get("method", "answer"))
+            message = orjson.loads(frame)
+            if "method" in message:
+                self.append(message["method"])
+            else:
+                self.answers.append(message.get("result", message.get("error")))
 
 
 @asynccontextmanager

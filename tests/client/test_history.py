@@ -273,7 +273,7 @@ async def _with_terminal(remote: RemoteAgent, agent: Any) -> tuple[Any, Any]:
 @pytest.mark.parametrize("closes", [True, False])
 def test_leaving_a_session_frees_its_terminals_whether_or_not_it_can_be_closed(tmp_path: Path, closes: bool) -> None:
     async def body() -> None:
-        can = {"sessionCapabilities": {"close": {}}} if closes else {}
+        can: dict[str, Any] = {"sessionCapabilities": {"close": {}}} if closes else {}
         terminals = LocalTerminals()
         async with stored(tmp_path, ClientServices(terminals=terminals), can) as (remote, agent, sent):
             session, terminal = await _with_terminal(remote, agent)
