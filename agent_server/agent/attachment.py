@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from orjson import dumps
 
 from agent_server.agent.fitting import encoded, whole
+from agent_server.agent.options import config_options
 from agent_server.agent.projection_v1 import (
     CHUNK_OF_ROLE,
     UNSEEN,
@@ -26,9 +27,15 @@ from agent_server.agent.projection_v1 import (
 )
 from agent_server.connection.connection import Connection
 from agent_server.conversation.events import Event, MessageInserted, MessageRole
-from agent_server.errors import ConnectionClosed, RpcError
-from agent_server.protocol.v1.methods import SESSION_REQUEST_PERMISSION
+from agent_server.errors import CapabilityMissing, ConnectionClosed, RpcError
+from agent_server.protocol.v1.methods import ELICITATION_COMPLETE, ELICITATION_CREATE, SESSION_REQUEST_PERMISSION
 from agent_server.sessions.ports import ApprovalQuestion, Outlet
+
+if TYPE_CHECKING:
+    from agent_server.agent.replay_v1 import HistoryMerger
+    from agent_server.conversation.questions import UserAnswer, UserForm, UserVisit
+    from agent_server.protocol.v1.elicitation import CreateElicitationRequest
+    from agent_server.sessions.session import Session
 
 logger = logging.getLogger(__name__)
 
@@ -36,17 +43,28 @@ logger = logging.getLogger(__name__)
 class ClientAttachment:
     """Implements the sessions' Attachment port over an ACP v1 connection."""
 
-    def __init__(self, connection: Connection, session_id: str, config_options: Callable[[], list[Any]]) -> None:
+    def __init__(self, connection: Connection, session: Session) -> None:
         self._connection = connection
-        self._session_id = session_id
-        self._projector = ProjectorV1(config_options)
-        name = dumps(session_id)
+        self._session = session
+        self._session_id = session.id
+        self._projector = ProjectorV1(lambda: config_options(session), connection.offers)
+        name = dumps(session.id)
         self._head = b'{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":%b,"update":' % name
         self._held: list[bytes] = []
         self._held_seqs: list[int] = []
         self._prefix = b""
         self._suffix = b""
         self._own_prompts: set[int] = set()
+
+    def successor(self) -> ClientAttachment:
+        """One for the same client, which is to see the session anew."""
+        successor = ClientAttachment(self._connection, self._session)
+        successor._own_prompts = self._own_prompts
+        return successor
+
+    def serves_other(self, connection: Connection) -> bool:
+        """Whether it serves a client that is there, over another connection."""
+        return self._connection is not connection and not self._connection.closed
 
     def own_prompt(self, prompt_id: int) -> None:
         """This client sent the prompt itself and need not be told what it said."""
@@ -91,9 +109,23 @@ class ClientAttachment:
         self._connection.send_frames(held)
         return self._connection
 
-    def tell(self, update: bytes) -> None:
-        """Send an update that belongs to no event (the list of commands), as JSON text."""
-        self._connection.send_frame(self._head + update + b"}}")
+    def tell(self, update: dict[str, Any]) -> None:
+        """Send an update that belongs to no event: the list of commands, say."""
+        self._connection.send_frame(self._head + encoded(update) + b"}}")
+
+    def retell(self, merger: HistoryMerger, events: Sequence[Event]) -> None:
+        """Send a piece of the history, as far as it is complete; what follows live is told by the same projection."""
+        self._projector.retelling = True
+        for event in events:
+            for update in self._projector.updates(event):
+                for complete in merger.add(update):
+                    self.tell(complete)
+
+    def end_retelling(self, merger: HistoryMerger) -> None:
+        """Send the rest of the history."""
+        self._projector.retelling = False
+        for update in merger.finish():
+            self.tell(update)
 
     @property
     def congested(self) -> bool:
@@ -106,14 +138,58 @@ class ClientAttachment:
 
     async def ask_approval(self, question: ApprovalQuestion) -> str | None:
         """Ask the user with ``session/request_permission``; errors and unknown outcomes are no answer."""
-        params = whole({"sessionId": self._session_id, **_permission(question)})
+        params: dict[str, Any] = {"sessionId": self._session_id, **_permission(question)}
+        if (trace := self._session.trace) is not None:
+            params["_meta"] = dict(trace)
         try:
-            raw = await self._connection.request_encoded(SESSION_REQUEST_PERMISSION.name, params, self._session_id)
+            raw = await self._connection.request_encoded(
+                SESSION_REQUEST_PERMISSION.name, whole(params), self._session_id
+            )
             outcome = SESSION_REQUEST_PERMISSION.read_result(raw).outcome
         except (RpcError, ConnectionClosed, ValueError) as error:
             logger.info("no answer to a permission request: %s", type(error).__name__)
             return None
         return getattr(outcome, "option_id", None)
+
+    @property
+    def can_ask(self) -> frozenset[str]:
+        """What the client offers to put to its user."""
+        return frozenset(kind for kind in ("form", "url") if self._connection.offers(f"elicitation.{kind}"))
+
+    async def ask_user(self, form: UserForm) -> UserAnswer | None:
+        """Ask with ``elicitation/create``; errors and unknown actions are no answer. Spec: elicitation."""
+        from agent_server.agent.elicitation import form_request
+
+        return await self._elicit(form_request(self._session_id, form, self._trace_meta()))
+
+    async def ask_to_visit(self, visit: UserVisit) -> UserAnswer | None:
+        """Likewise."""
+        from agent_server.agent.elicitation import visit_request
+
+        return await self._elicit(visit_request(self._session_id, visit, self._trace_meta()))
+
+    def visit_completed(self, elicitation_id: str) -> None:
+        """Tell the client that opened the page."""
+        from agent_server.protocol.v1.elicitation import CompleteElicitationNotification
+
+        done = CompleteElicitationNotification(elicitation_id=elicitation_id)
+        try:
+            self._connection.notify(ELICITATION_COMPLETE, done)
+        except CapabilityMissing:
+            logger.info("a visit of a client that knows none was completed")
+
+    async def _elicit(self, request: CreateElicitationRequest) -> UserAnswer | None:
+        from agent_server.agent.elicitation import answer_of
+
+        try:
+            return answer_of(await self._connection.request(ELICITATION_CREATE, request))
+        except (RpcError, ConnectionClosed, CapabilityMissing) as error:
+            logger.info("no answer to an elicitation: %s", type(error).__name__)
+            return None
+
+    def _trace_meta(self) -> dict[str, Any] | None:
+        trace = self._session.trace
+        return dict(trace) if trace is not None else None
 
 
 def _permission(question: ApprovalQuestion) -> dict[str, Any]:

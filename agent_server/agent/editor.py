@@ -42,7 +42,7 @@ OUTPUT_LIMIT_BYTES = 1024 * 1024
 class EditorWorkspace(LocalWorkspace):
     """A local workspace whose text files and, if asked for, commands go through the client.
 
-    ``offers`` tells which capabilities the client advertised. `bind` must be called before use.
+    What the client advertised decides what goes through it. `bind` must be called before use.
     """
 
     def __init__(
@@ -51,19 +51,16 @@ class EditorWorkspace(LocalWorkspace):
         cwd: str,
         roots: Sequence[str] = (),
         *,
-        reads: bool,
-        writes: bool,
-        terminals: bool,
         commands_in_editor: bool = False,
         env_allow: Sequence[str] = (),
     ) -> None:
         super().__init__(cwd, roots, env_allow=env_allow)
         self._connection = connection
         self._session_id = ""
-        self._reads = reads
-        self._writes = writes
-        self._terminals = terminals
-        self._commands_in_editor = commands_in_editor and terminals
+        self._reads = connection.offers("fs.readTextFile")
+        self._writes = connection.offers("fs.writeTextFile")
+        self._terminals = connection.offers("terminal")
+        self._commands_in_editor = commands_in_editor and self._terminals
 
     def bind(self, session_id: str) -> None:
         """The session that the client knows these files by."""

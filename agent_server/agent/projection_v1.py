@@ -15,10 +15,14 @@ from agent_server.agent.content import MAX_SHOWN_CHARS, block_of, shown
 from agent_server.agent.fitting import holdable
 from agent_server.conversation.content import TextPart
 from agent_server.conversation.events import (
+    CompactionBegan,
+    CompactionFinished,
+    CompactionSummaryGrew,
     Event,
     MessageInserted,
     MessagePart,
     ModelResponded,
+    NoticeRaised,
     OptionChanged,
     PlanUpdated,
     PromptReceived,
@@ -26,6 +30,7 @@ from agent_server.conversation.events import (
     TerminalOutput,
     TerminalStarted,
     TextRun,
+    TitleChanged,
     ToolCallUpserted,
     ToolResultRecorded,
     TurnEnded,
@@ -33,6 +38,7 @@ from agent_server.conversation.events import (
     UsageReported,
 )
 from agent_server.conversation.tool_calls import FileChange, Location, TerminalRef, ToolContent, ToolStatus
+from agent_server.protocol.v1.needs import UPDATE_CAPABILITIES
 
 Update = dict[str, Any]
 
@@ -43,6 +49,15 @@ CHUNK_OF_ROLE: Final = {
 }
 UNSEEN: Final = frozenset({SessionCreated, PromptReceived, TurnStarted, TurnEnded, ModelResponded, ToolResultRecorded})
 """Events of which a client of version 1 is told nothing: known beforehand, because most events are such."""
+
+LIVE_ONLY: Final = frozenset({NoticeRaised})
+"""Events that a replay leaves out. Spec: session-notices."""
+
+NOTICES: Final = UPDATE_CAPABILITIES["notice"]
+COMPACTION: Final = UPDATE_CAPABILITIES["compaction_update"]
+PLAN_IDS: Final = UPDATE_CAPABILITIES["plan_update"]
+PLAN_ID: Final = "plan"
+"""A session has one plan."""
 
 TERMINAL_TAIL_BYTES: Final = 32 * 1024
 MAX_DIFF_CHARS: Final = 1024 * 1024
@@ -77,13 +92,20 @@ class _Terminal:
 class ProjectorV1:
     """Makes the updates for one stream of events; remembers what version 1 must be told again.
 
-    ``config_options`` gives the session's options as they stand on the wire.
+    ``config_options`` gives the session's options as they stand on the wire; ``offers`` says whether the client
+    advertised the capability at a path, which is asked only when an update needs it (promise P10).
     """
 
-    def __init__(self, config_options: Callable[[], list[Any]]) -> None:
+    def __init__(
+        self, config_options: Callable[[], list[Any]], offers: Callable[[str], bool] = lambda _path: False
+    ) -> None:
         self._config_options = config_options
+        self._offers = offers
+        self._summarized: set[str] = set()
         self._calls: dict[str, tuple[ToolContent, ...]] = {}
         self._terminals: dict[str, _Terminal] = {}
+        self.retelling = False
+        """Whether the events are history: terminals of a client are shown as text then."""
 
     def updates(self, event: Event) -> list[Update]:
         """What a client is told about an event: often nothing."""
@@ -126,7 +148,7 @@ class ProjectorV1:
             update["rawOutput"] = raw_of(event.raw_output)
         if event.status is not None and event.status.ended:
             self._forget(call_id)
-        return [update]
+        return [update] if first or len(update) > 2 else []
 
     def _forget(self, call_id: str) -> None:
         """An ended call keeps its id only, so that a long session does not keep every diff twice."""
@@ -135,7 +157,8 @@ class ProjectorV1:
             del self._terminals[terminal_id]
 
     def _terminal_started(self, event: TerminalStarted) -> list[Update]:
-        self._terminals[event.terminal_id] = _Terminal(event.tool_call_id)
+        if event.owner == "agent" or self.retelling:  # else the client shows its terminal itself
+            self._terminals[event.terminal_id] = _Terminal(event.tool_call_id)
         return []
 
     def _terminal_output(self, event: TerminalOutput) -> list[Update]:
@@ -153,7 +176,7 @@ class ProjectorV1:
         return [block for item in content for block in self._shown_item(item)]
 
     def _shown_item(self, item: ToolContent) -> list[dict[str, Any]]:
-        if isinstance(item, TerminalRef) and item.owner == "agent":
+        if isinstance(item, TerminalRef) and (item.owner == "agent" or item.terminal_id in self._terminals):
             terminal = self._terminals.get(item.terminal_id)
             return [terminal.block()] if terminal is not None and terminal.tail else []
         return [tool_content_of(item)]
@@ -162,6 +185,9 @@ class ProjectorV1:
         entries = [
             {"content": entry.content, "priority": entry.priority, "status": entry.status} for entry in event.entries
         ]
+        if self._offers(PLAN_IDS):
+            plan = {"type": "items", "planId": PLAN_ID, "entries": entries}
+            return [{"sessionUpdate": "plan_update", "plan": plan}]
         return [{"sessionUpdate": "plan", "entries": entries}]
 
     def _usage(self, event: UsageReported) -> list[Update]:
@@ -179,6 +205,39 @@ class ProjectorV1:
             return [changed]
         return [{"sessionUpdate": "current_mode_update", "currentModeId": event.value}, changed]
 
+    def _titled(self, event: TitleChanged) -> list[Update]:
+        return [{"sessionUpdate": "session_info_update", "title": event.title}]
+
+    def _notice(self, event: NoticeRaised) -> list[Update]:
+        if not self._offers(NOTICES):
+            return []
+        update: Update = {"sessionUpdate": "notice", "severity": event.severity, "title": event.title}
+        if event.description is not None:
+            update["description"] = event.description
+        return [update]
+
+    def _compaction_began(self, event: CompactionBegan) -> list[Update]:
+        return [_compaction(event.compaction_id, "in_progress")] if self._offers(COMPACTION) else []
+
+    def _compaction_summary(self, event: CompactionSummaryGrew) -> list[Update]:
+        if not self._offers(COMPACTION):
+            return []
+        self._summarized.add(event.compaction_id)
+        starts = range(0, len(event.text), MAX_SHOWN_CHARS)
+        return [_summary_chunk(event.compaction_id, event.text[start : start + MAX_SHOWN_CHARS]) for start in starts]
+
+    def _compaction_finished(self, event: CompactionFinished) -> list[Update]:
+        if not self._offers(COMPACTION):
+            return []
+        update = _compaction(event.compaction_id, event.status)
+        if event.compaction_id in self._summarized:
+            self._summarized.remove(event.compaction_id)
+            if event.status != "completed":
+                update["summary"] = None  # what came of it so far is the summary of nothing
+        if event.error is not None:
+            update["error"] = shown(event.error)
+        return [update]
+
 
 _PROJECTIONS: Final[dict[type, Callable[[ProjectorV1, Any], list[Update]]]] = {
     TextRun: ProjectorV1._text_run,
@@ -190,11 +249,28 @@ _PROJECTIONS: Final[dict[type, Callable[[ProjectorV1, Any], list[Update]]]] = {
     PlanUpdated: ProjectorV1._plan,
     UsageReported: ProjectorV1._usage,
     OptionChanged: ProjectorV1._option,
+    TitleChanged: ProjectorV1._titled,
+    NoticeRaised: ProjectorV1._notice,
+    CompactionBegan: ProjectorV1._compaction_began,
+    CompactionSummaryGrew: ProjectorV1._compaction_summary,
+    CompactionFinished: ProjectorV1._compaction_finished,
 }
 
 
 def _chunk(role: str, message_id: int, block: dict[str, Any]) -> Update:
     return {"sessionUpdate": CHUNK_OF_ROLE[role], "content": block, "messageId": str(message_id)}
+
+
+def _compaction(compaction_id: str, status: str) -> Update:
+    return {"sessionUpdate": "compaction_update", "compactionId": compaction_id, "status": status}
+
+
+def _summary_chunk(compaction_id: str, text: str) -> Update:
+    return {
+        "sessionUpdate": "compaction_summary_chunk",
+        "compactionId": compaction_id,
+        "content": {"type": "text", "text": text},
+    }
 
 
 def _status(status: ToolStatus) -> str:

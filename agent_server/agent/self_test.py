@@ -1,4 +1,4 @@
-"""The tools behind ``/test perm``, ``/test fs`` and ``/test terminal``: they exercise the client, and nothing else.
+"""The tools behind ``/test perm``, ``fs``, ``form``, ``url`` and ``terminal``: they exercise the client, nothing else.
 
 Registered by the composition root for the providers that need no model, so that people who work on an editor can drive
 its side of the protocol at full speed.
@@ -13,24 +13,27 @@ from agent_server.agent.editor import EditorWorkspace
 from agent_server.conversation.tool_calls import TerminalRef, ToolContent, ToolKind, ToolSpec
 from agent_server.conversation.visible import visible
 from agent_server.errors import CapabilityMissing, ConnectionClosed, RpcError, ToolError
-from agent_server.tools.ports import ExitStatus, ToolContext
+from agent_server.tools.ports import ExitStatus, TerminalWriter, ToolContext
 from agent_server.tools.run_command import command_title
 from agent_server.tools.tool import PreparedCall, ToolResult
 
 MAX_COUNT: Final = 1_000_000
 COMMAND_S: Final = 60.0
+VISITED_URL: Final = "https://example.com/"
 
 
 class SelfTest:
-    """Asks for permissions, or reads through the client, many times in one call. Implements the Tool port."""
+    """Asks for permissions, or reads through the client, many times in one call; shows a form, or sends the user to a
+    page. Implements the Tool port.
+    """
 
     spec = ToolSpec(
         name="self_test",
-        description="Exercises the client: permission requests, file reads. For testing editors.",
+        description="Exercises the client: permission requests, file reads, questions. For testing editors.",
         parameters={
             "type": "object",
             "properties": {
-                "action": {"enum": ["perm", "fs"]},
+                "action": {"enum": ["perm", "fs", "form", "url"]},
                 "count": {"type": "integer", "minimum": 0, "maximum": MAX_COUNT},
             },
             "required": ["action"],
@@ -51,7 +54,11 @@ class SelfTest:
             return PreparedCall(f"Ask {count} times", lambda: _permissions(context, count))
         if action == "fs":
             return PreparedCall(f"Read {count} times", lambda: _reads(context, count))
-        raise ToolError("action must be perm or fs")
+        if action == "form":
+            return PreparedCall("Show a form", lambda: _form(context))
+        if action == "url":
+            return PreparedCall("Send to a page", lambda: _visit(context))
+        raise ToolError("action must be perm, fs, form or url")
 
 
 class SelfTestTerminal:
@@ -106,26 +113,50 @@ async def _reads(context: ToolContext, count: int) -> ToolResult:
     return ToolResult.text(f"{count} reads; the last gave {length} characters")
 
 
+async def _form(context: ToolContext) -> ToolResult:
+    from agent_server.agent.self_test_form import FIELDS
+
+    answer = await context.ask_user("This form has a field of every kind; nothing is kept.", FIELDS)
+    if answer is None:
+        return ToolResult.text("the client offers no forms")
+    names = ", ".join(answer.content or {}) or "nothing"
+    return ToolResult.text(f"{answer.action}, with {names}")
+
+
+async def _visit(context: ToolContext) -> ToolResult:
+    visit = await context.ask_to_visit("This page is for examples; nothing needs to be done there.", VISITED_URL)
+    if visit is None:
+        return ToolResult.text("the client offers no visits")
+    visit.completed()
+    return ToolResult.text(visit.action)
+
+
 async def _terminal(context: ToolContext, command: str) -> ToolResult:
-    watcher = _Watcher(context)
+    watcher = _Watcher(command, context)
     status = await _editor(context).run(command, timeout_s=COMMAND_S, observer=watcher, in_editor=True)
     text = f"{watcher.output_bytes} bytes of output; {_ending(status)}"
     return ToolResult(ToolResult.text(text).parts, content=watcher.content)
 
 
 class _Watcher:
-    def __init__(self, context: ToolContext) -> None:
+    def __init__(self, command: str, context: ToolContext) -> None:
+        self._command = command
         self._context = context
+        self._terminal: TerminalWriter | None = None
         self.content: tuple[ToolContent, ...] = ()
         self.output_bytes = 0
 
     def started(self, client_terminal_id: str | None) -> None:
         if client_terminal_id is not None:
+            cwd = self._context.workspace.cwd
+            self._terminal = self._context.open_terminal(self._command, cwd, client_terminal_id=client_terminal_id)
             self.content = (TerminalRef(client_terminal_id, "client"),)
             self._context.report(content=self.content)
 
     def output(self, data: bytes) -> None:
         self.output_bytes += len(data)
+        if self._terminal is not None:
+            self._terminal.write(data)
 
 
 def _ending(status: ExitStatus) -> str:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from orjson import dumps
-
+from agent_server.agent.attachment import ClientAttachment
 from agent_server.agent.editor import EditorWorkspace
-from agent_server.protocol.capabilities import offers
+from agent_server.errors import SessionNotFound
 from agent_server.providers.provider import Command, Provider
-from agent_server.sessions.session import Session
 from agent_server.sessions.spec import Limits, SessionSpec, ToolSet
 from agent_server.sessions.supervisor import SessionSupervisor
 
 if TYPE_CHECKING:
     from agent_server.connection.connection import Connection
+    from agent_server.conversation.system_prompt import SystemPrompt
 
 
 class AgentService:
@@ -45,10 +44,12 @@ class AgentService:
         self._commands_in_editor = commands_in_editor
         self._env_allow = env_allow
         self._told_commands: Sequence[Command] | None = None
-        self._commands_update: bytes | None = None
+        self._commands_update: dict[str, Any] | None = None
+        self.drivers: dict[str, Connection] = {}
+        """Which connection is coming back to a session just now, by session id."""
 
-    def commands_update(self) -> bytes | None:
-        """The update that tells the provider's commands, encoded; None where there are none."""
+    def commands_update(self) -> dict[str, Any] | None:
+        """The update that tells the provider's commands; None where there are none."""
         commands = self._provider.commands()
         if commands is not self._told_commands:
             self._told_commands = commands
@@ -59,39 +60,52 @@ class AgentService:
                     entry["input"] = {"hint": command.hint}
                 entries.append(entry)
             update = {"sessionUpdate": "available_commands_update", "availableCommands": entries}
-            self._commands_update = dumps(update) if entries else None
+            self._commands_update = update if entries else None
         return self._commands_update
 
-    def create_session(
+    def spec(
         self,
         connection: Connection,
         cwd: str,
         roots: Sequence[str],
-        capabilities: dict[str, Any],
         extras: dict[str, Any],
-    ) -> Session:
-        """A session that works for the client of this connection, in these directories."""
+        system_prompt: SystemPrompt | None,
+    ) -> SessionSpec:
+        """What a session that works for the client of this connection is made from.
+
+        ``extras`` are the client's own wishes, which win over a project's (Req: ST-17).
+        """
         workspace = EditorWorkspace(
-            connection,
-            cwd,
-            roots,
-            reads=offers(capabilities, "fs.readTextFile"),
-            writes=offers(capabilities, "fs.writeTextFile"),
-            terminals=offers(capabilities, "terminal"),
-            commands_in_editor=self._commands_in_editor,
-            env_allow=self._env_allow,
+            connection, cwd, roots, commands_in_editor=self._commands_in_editor, env_allow=self._env_allow
         )
         model, limits = self._choices_for(cwd)
-        session = self.supervisor.create(
-            SessionSpec(
-                workspace=workspace,
-                provider=self._provider,
-                tools=self.tools,
-                model=model,
-                limits=limits,
-                metadata=extras.get("metadata"),
-                llm_config=extras.get("llmConfig"),
+        config = extras.get("config") or {}
+        return SessionSpec(
+            workspace=workspace,
+            provider=self._provider,
+            tools=self.tools,
+            model=extras.get("model") or model,
+            limits=Limits(
+                config.get("maxTurnRequests", limits.max_turn_requests),
+                config.get("approvalTimeoutS", limits.approval_timeout_s),
             )
+            if config
+            else limits,
+            metadata=extras.get("metadata"),
+            llm_config=extras.get("llmConfig"),
+            system_prompt=system_prompt,
         )
-        workspace.bind(session.id)
-        return session
+
+    def is_driven(self, session_id: str, connection: Connection) -> bool:
+        """Whether a client that is there, over another connection than this, sees the live session of that id."""
+        try:
+            session = self.supervisor.get(session_id)
+        except SessionNotFound:
+            return False
+        others = [other for other in session.log.attachments if isinstance(other, ClientAttachment)]
+        return any(other.serves_other(connection) for other in others)
+
+    def bind(self, spec: SessionSpec, session_id: str) -> None:
+        """The spec's workspace asks the client about this session's files."""
+        assert isinstance(spec.workspace, EditorWorkspace)
+        spec.workspace.bind(session_id)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agent_server.agent.attachment import ClientAttachment
-from agent_server.agent.connection_handlers import invalid
 from agent_server.agent.content import parts_of
 from agent_server.agent.options import config_options
+from agent_server.agent.setup import invalid
 from agent_server.connection.handlers import Deferred, handles
 from agent_server.conversation.events import TurnFailure
 from agent_server.errors import RpcError
+from agent_server.protocol.trace import TraceContext
 from agent_server.protocol.v1.methods import (
     SESSION_CANCEL,
     SESSION_PROMPT,
@@ -20,6 +21,9 @@ from agent_server.protocol.v1.methods import (
 from agent_server.sessions.prompts import PromptFailed, PromptOutcome, PromptStopped
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent_server.agent.agent_methods import AgentMethods
     from agent_server.agent.service import AgentService
     from agent_server.connection.connection import Connection
     from agent_server.protocol.v1.prompt import CancelNotification, PromptRequest, PromptResponse
@@ -39,15 +43,57 @@ REQUEST_CANCELLED = -32800
 class AgentSession:
     """Answers for one session on one connection. The connection's client is attached to the session through it."""
 
-    def __init__(self, service: AgentService, connection: Connection, session: Session) -> None:
+    def __init__(
+        self, service: AgentService, connection: Connection, session: Session, methods: AgentMethods
+    ) -> None:
         self._service = service
         self._connection = connection
+        self._methods = methods
         self.session = session
-        self.attachment = ClientAttachment(connection, session.id, lambda: config_options(session))
-        session.attach(self.attachment)
+        self.attachment = ClientAttachment(connection, session)
+        self._settled_meanwhile: list[Callable[[], None]] | None = None
+
+    # Seeing the session
+
+    def attach(self) -> None:
+        """Let the client see what happens from now on."""
+        self.session.attach(self.attachment)
+
+    def see_anew(self) -> None:
+        """The client comes back to a session that it has: it sees nothing until it is attached again.
+
+        A turn that runs meanwhile ends behind its updates: prompts are answered when the client has been told.
+        """
+        self.session.detach(self.attachment)
+        self.attachment = self.attachment.successor()
+        if self._settled_meanwhile is None:
+            self._settled_meanwhile = []
+
+    def tell_settings(self) -> None:
+        """Say how the session is set now, and what it is called: the end of its history."""
+        session = self.session
+        self._tell_commands()
+        self.attachment.tell({"sessionUpdate": "current_mode_update", "currentModeId": session.policy.mode})
+        self.attachment.tell({"sessionUpdate": "config_option_update", "configOptions": config_options(session)})
+        info = {"sessionUpdate": "session_info_update", "updatedAt": session.updated_at}
+        if session.record.title is not None:
+            info["title"] = session.record.title
+        self.attachment.tell(info)
+        self._methods.tell_status(session)
 
     def announce(self) -> None:
-        """Say what a new session has to say, once the client knows it: its commands."""
+        """Say what a session has to say once the client knows it: its commands, its status."""
+        self._tell_commands()
+        self._methods.tell_status(self.session)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """The client is back: answer the prompts that were settled meanwhile."""
+        settled, self._settled_meanwhile = self._settled_meanwhile, None
+        for answer in settled or ():
+            answer()
+
+    def _tell_commands(self) -> None:
         commands = self._service.commands_update()
         if commands is not None:
             self.attachment.tell(commands)
@@ -55,20 +101,27 @@ class AgentSession:
     @handles(SESSION_PROMPT)
     def prompt(self, params: PromptRequest) -> Deferred[PromptResponse]:
         """Queue the prompt; the answer comes when its turn has ended (Req: TN-01)."""
+        if self._methods.needs_login:
+            self._methods.require_login()
         if not params.prompt:
             raise invalid("params.prompt must hold at least one content block")
         answer: Deferred[PromptResponse] = Deferred()
 
         def settled(outcome: PromptOutcome) -> None:
-            if isinstance(outcome, PromptStopped):
-                answer.resolve(SESSION_PROMPT.encoded(prompt_result(outcome)))
+            if self._settled_meanwhile is not None:
+                self._settled_meanwhile.append(lambda: settled(outcome))
+            elif isinstance(outcome, PromptStopped):
+                answer.resolve(SESSION_PROMPT.encoded(self._methods.prompt_result(outcome)))
             elif isinstance(outcome, PromptFailed):
                 answer.fail(turn_error(outcome.failure))
             else:
                 answer.fail(RpcError(REQUEST_CANCELLED, "Request cancelled", {"details": "the prompt was withdrawn"}))
 
         session = self.session
-        prompt = session.prompt(parts_of(params.prompt), settled, self.attachment)
+        trace = TraceContext.from_meta(params.meta) if params.meta else None
+        prompt = session.prompt(
+            parts_of(params.prompt), settled, self.attachment, trace=trace.to_meta() if trace is not None else None
+        )
         # At the end of the connection nobody withdraws a prompt: all of them are cancelled (promise P9).
         answer.on_cancel = lambda: session.cancel() if self._connection.closed else session.withdraw(prompt)
         self._service.supervisor.ensure_working(session)
@@ -116,11 +169,3 @@ def turn_error(failure: TurnFailure) -> RpcError:
         "retryAfterS": failure.retry_after_s,
     }
     return RpcError(INTERNAL_ERROR, "Internal error", {key: value for key, value in data.items() if value is not None})
-
-
-def prompt_result(outcome: PromptStopped) -> dict[str, Any]:
-    """The answer to a prompt; says which id the prompt's own message has."""
-    result: dict[str, Any] = {"stopReason": outcome.stop_reason}
-    if outcome.message_id is not None:
-        result["_meta"] = {"agent_server": {"messageId": str(outcome.message_id)}}
-    return result

@@ -83,13 +83,20 @@ class Connection:
 
     # Life
 
-    def open(self, router: Router | None = None, offered: Callable[[str], bool] | None = None) -> None:
+    def open(
+        self,
+        router: Router | None = None,
+        root: object | None = None,
+        offered: Callable[[str], bool] | None = None,
+    ) -> None:
         """The two sides agreed: answer everything from now on.
 
-        ``offered`` says whether the far end advertised a capability (a dotted path).
+        ``offered`` says whether the far end advertised a capability (a dotted path). ``router`` and ``root`` replace
+        those of the beginning.
         """
         self._opened = True
         self._router = router or self._router
+        self._root = root if root is not None else self._root
         self._offered = offered or self._offered
 
     def offers(self, capability: str) -> bool:
@@ -266,13 +273,15 @@ class Connection:
             self._answers.hold(request_id, outcome)
             outcome.then(lambda result, error: self._deferred_settled(request_id, outcome, result, error))
         elif type(outcome) is CoroutineType or hasattr(type(outcome), "__await__"):
+            work = self._spawn(self._answer(request_id, outcome))
+            self._answers.hold(request_id, work)
             if session_id is not None:
                 # A notification behind this request must not be handled before the handler had its first step.
                 self._lanes.hold(session_id)
-                self._answers.hold(request_id, self._spawn(self._answer(request_id, outcome)))
-                self._loop.call_soon(self._release, session_id)
-            else:
-                self._answers.hold(request_id, self._spawn(self._answer(request_id, outcome)))
+                if route.exclusive:
+                    work.add_done_callback(lambda _work: self._release(session_id))
+                else:
+                    self._loop.call_soon(self._release, session_id)
         else:
             self._answers.respond(request_id, outcome)
             self.hurry()
@@ -365,6 +374,11 @@ class Connection:
         """
         self._require(method, params)
         self.send_frame(self._peer.notification(method.name, params.to_json()))
+
+    def notify_wire(self, method: NotificationMethod[Any], params: dict[str, Any]) -> None:
+        """As `notify`, with params that are spelled on the wire already."""
+        self._require(method)
+        self.send_frame(self._peer.notification(method.name, orjson.dumps(params)))
 
     def send_frame(self, frame: bytes) -> None:
         """Send a notification that is encoded already: the hot path of ``session/update``.

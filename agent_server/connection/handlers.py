@@ -93,7 +93,7 @@ def run_hook(hook: Callable[[], None] | None) -> None:
             logger.error("the hook of an answer failed", exc_info=error)
 
 
-RequestHandler: TypeAlias = Callable[[S, P], "Awaitable[R] | Deferred[R] | R"]
+RequestHandler: TypeAlias = Callable[[S, P], "Awaitable[R] | Awaitable[Deferred[R]] | Deferred[R] | R"]
 NotificationHandler: TypeAlias = Callable[[S, P], "Awaitable[None] | None"]
 
 

@@ -16,13 +16,14 @@ INVALID_PARAMS = -32602
 class Route:
     """One method and what answers it. ``session_scoped`` routes run on the session named in the params."""
 
-    __slots__ = ("_plain", "handler", "is_request", "lane", "method", "session_scoped")
+    __slots__ = ("_plain", "exclusive", "handler", "is_request", "lane", "method", "session_scoped")
 
     def __init__(self, method: Method, handler: Handler, *, plain: bool = False) -> None:
         self.method = method
         self.handler = handler
         self._plain = method.plain if plain else None
         self.is_request = isinstance(method, RequestMethod)
+        self.exclusive = isinstance(method, RequestMethod) and method.exclusive
         self.session_scoped = method.scope is Scope.SESSION
         self.lane = method.scope is not Scope.CONNECTION
 

@@ -60,3 +60,12 @@ def text_of(parts: Iterable[Part]) -> str:
     """The text of the text parts, concatenated; everything else is left out (Req: QU-10)."""
     texts = [part.text for part in parts if type(part) is TextPart]
     return texts[0] if len(texts) == 1 else "".join(texts)
+
+
+def encodable(text: str) -> str:
+    """The text without lone surrogates, which cannot be written as UTF-8; everything that enters a log can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from agent_server.conversation.content import Part
+from agent_server.conversation.system_prompt import SystemPrompt
 from agent_server.conversation.tool_calls import Location, ToolContent, ToolKind, ToolStatus
 from agent_server.errors import ErrorKind
 
@@ -23,6 +24,10 @@ StopReason: TypeAlias = Literal["end_turn", "max_tokens", "max_turn_requests", "
 MessageRole: TypeAlias = Literal["user", "agent", "thought"]
 TurnOrigin: TypeAlias = Literal["prompt", "queue"]
 Decision: TypeAlias = Literal["approve", "approve_turn", "approve_session", "reject", "timeout", "cancelled"]
+NoticeSeverity: TypeAlias = Literal["info", "warning", "error"]
+CompactionOutcome: TypeAlias = Literal["completed", "failed", "cancelled"]
+QuestionEnd: TypeAlias = Literal["accept", "decline", "cancel", "timeout", "unanswered", "withdrawn"]
+"""``unanswered``: no usable answer came; ``withdrawn``: the turn was cancelled while the question stood."""
 
 
 @dataclass(slots=True)
@@ -147,12 +152,17 @@ class ToolCallUpserted:
 
 @dataclass(slots=True)
 class TerminalStarted:
-    """A command of ours began to run inside a tool call."""
+    """A command began to run inside a tool call: on our side, or in a terminal of the client's.
+
+    A terminal of the client is known to that client alone, and only until it is released; its output is recorded so
+    that everybody else, and everybody later, can be shown it.
+    """
 
     terminal_id: str
     tool_call_id: str
     command: str
     cwd: str
+    owner: Literal["agent", "client"] = "agent"
 
 
 @dataclass(slots=True)
@@ -244,6 +254,79 @@ class OptionChanged:
     value: str
 
 
+@dataclass(slots=True)
+class TitleChanged:
+    """The session has another title: the user's choice, or the one made when its first turn ended (Req: ST-16)."""
+
+    title: str | None
+    by: Literal["agent", "user"]
+
+
+@dataclass(slots=True)
+class SystemPromptSet:
+    """What the model is told beforehand, from the next request on; None: only what the agent itself says."""
+
+    prompt: SystemPrompt | None
+
+
+@dataclass(slots=True)
+class RootsChanged:
+    """The session works in these directories from now on, all of them absolute; its cwd stays the first."""
+
+    roots: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class NoticeRaised:
+    """Something that people should know now. No part of the conversation: a replay leaves it out. Spec: notices."""
+
+    severity: NoticeSeverity
+    title: str
+    description: str | None = None
+
+
+@dataclass(slots=True)
+class CompactionBegan:
+    """The model's side began to shorten its context; this is where it happened. The id is ours, never used again."""
+
+    compaction_id: str
+
+
+@dataclass(slots=True)
+class CompactionSummaryGrew:
+    """The summary that will stand for what was left out goes on."""
+
+    compaction_id: str
+    text: str
+
+
+@dataclass(slots=True)
+class CompactionFinished:
+    """The compaction is over, for good. ``error`` only where it failed; its summary counts only where it completed."""
+
+    compaction_id: str
+    status: CompactionOutcome
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class QuestionOpened:
+    """The user is asked to fill in a form or to visit a page; the session waits for the user. Spec: elicitation."""
+
+    question_id: int
+    tool_call_id: str
+    kind: Literal["form", "url"]
+    message: str
+
+
+@dataclass(slots=True)
+class QuestionClosed:
+    """The question is settled. What the user answered is not here: it may be private."""
+
+    question_id: int
+    action: QuestionEnd
+
+
 Event: TypeAlias = (
     SessionCreated
     | SystemNote
@@ -265,4 +348,13 @@ Event: TypeAlias = (
     | PlanUpdated
     | UsageReported
     | OptionChanged
+    | TitleChanged
+    | SystemPromptSet
+    | RootsChanged
+    | NoticeRaised
+    | CompactionBegan
+    | CompactionSummaryGrew
+    | CompactionFinished
+    | QuestionOpened
+    | QuestionClosed
 )

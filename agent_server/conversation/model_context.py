@@ -6,10 +6,10 @@ somebody reads it, so that a long stream costs linear time and is not copied for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
 
-from agent_server.conversation.content import TextPart
+from agent_server.conversation.content import AudioPart, ImagePart, Part, ResourcePart, TextPart
 from agent_server.conversation.events import (
     Event,
     MessageInserted,
@@ -27,11 +27,17 @@ from agent_server.conversation.messages import (
     UserMessage,
 )
 
+_MAYBE_MEDIA = frozenset({ImagePart, AudioPart, ResourcePart})
 _ABORTED = "This call did not finish: the turn was cancelled or failed."
 
 
 class ModelContext:
-    """What the next model request holds. ``messages`` is live: read it, never change it."""
+    """What the next model request holds. ``messages`` is live: read it, never change it.
+
+    ``folds`` says what each kind of event changes; a subclass that keeps more of the events extends it.
+    """
+
+    folds: ClassVar[Mapping[type, Callable[[Any, Any], None]]]
 
     def __init__(self) -> None:
         self.messages: list[ModelMessage] = []
@@ -39,11 +45,26 @@ class ModelContext:
         self._thought: list[str] = []
         self._unanswered: dict[str, str] = {}
         self._turn_start = 0
+        self._has_media = False
+        self._described: list[ModelMessage] = []
+
+    def messages_for(self, *, images: bool, audio: bool) -> list[ModelMessage]:
+        """The messages for a model; what it cannot take is replaced by a text that says what was there (Req: TN-02).
+
+        It is the same list each time, as long as the model can take as much.
+        """
+        if not self._has_media or (images and audio):
+            return self.messages
+        from agent_server.conversation.placeholders import described
+
+        self._described[:] = [described(message, images=images, audio=audio) for message in self.messages]
+        return self._described
 
     def apply(self, events: Iterable[Event]) -> None:
         """Fold events, in their order."""
+        folds = self.folds
         for event in events:
-            fold = _FOLDS.get(type(event))
+            fold = folds.get(type(event))
             if fold is not None:
                 fold(self, event)
 
@@ -54,6 +75,7 @@ class ModelContext:
     def _message(self, event: MessageInserted) -> None:
         self._close_response(())
         if event.role == "user":
+            self._note_media(event.parts)
             self.messages.append(UserMessage(event.parts))
 
     def _response(self, event: ModelResponded) -> None:
@@ -61,8 +83,14 @@ class ModelContext:
 
     def _tool_result(self, event: ToolResultRecorded) -> None:
         self._unanswered.pop(event.provider_call_id, None)
+        self._note_media(event.parts)
         result = ToolResultMessage(event.provider_call_id, event.name, event.parts, is_error=event.is_error)
         self.messages.append(result)
+
+    def _note_media(self, parts: tuple[Part, ...]) -> None:
+        for part in parts:
+            if type(part) in _MAYBE_MEDIA:
+                self._has_media = True
 
     def _begin_turn(self, event: TurnStarted) -> None:
         self._turn_start = len(self.messages)
@@ -85,7 +113,7 @@ class ModelContext:
         self._unanswered = {}
 
 
-_FOLDS: dict[type, Callable[[ModelContext, Any], None]] = {
+ModelContext.folds = {
     TextRun: ModelContext.text_run,
     MessageInserted: ModelContext._message,
     ModelResponded: ModelContext._response,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
-from agent_server.conversation.content import Part
-from agent_server.conversation.events import PlanEntry
-from agent_server.conversation.messages import ModelMessage
-from agent_server.conversation.tool_calls import ToolSpec
+if TYPE_CHECKING:  # a provider is made before the first answer, which needs none of these
+    from agent_server.conversation.content import Part
+    from agent_server.conversation.events import CompactionOutcome, NoticeSeverity, PlanEntry
+    from agent_server.conversation.messages import ModelMessage
+    from agent_server.conversation.tool_calls import ToolSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,17 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model that can be chosen now. ``window_tokens`` is its context size where known."""
+    """A model that can be chosen now. ``window_tokens`` is its context size where known.
+
+    A model without ``images`` or ``audio`` is given a text in place of each, which says what was there (Req: TN-02).
+    """
 
     id: str
     name: str
     description: str | None = None
     window_tokens: int | None = None
+    images: bool = True
+    audio: bool = True
 
 
 @dataclass(slots=True)
@@ -36,6 +42,8 @@ class ModelRequest:
     """One request to a model.
 
     ``messages`` is the session's live context: read it, never change it, and do not keep it after the stream ended.
+    ``trace`` is the prompt's trace context as HTTP headers (``traceparent``, ``tracestate``, ``baggage``), to be passed
+    on as it is.
     """
 
     model: str
@@ -43,6 +51,7 @@ class ModelRequest:
     tools: Sequence[ToolSpec] = ()
     system: str = ""
     cwd: str = "/"
+    trace: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +104,58 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeGiven:
+    """Something that people should know and that is no part of the answer: a retry, an old model. Spec: notices."""
+
+    severity: NoticeSeverity
+    title: str
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CompactionStarted:
+    """The provider shortens its context by itself. The id is its own: any, as long as no other open one has it."""
+
+    compaction_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompactionSummary:
+    """The summary of an open compaction goes on."""
+
+    compaction_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompactionEnded:
+    """The compaction is over. ``error`` is told only where it failed. One still open at the turn's end ends with it."""
+
+    compaction_id: str
+    status: CompactionOutcome = "completed"
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The response is complete. Every stream ends with exactly one of these, or raises."""
 
     reason: Literal["end_turn", "tool_use", "max_tokens", "refusal"] = "end_turn"
 
 
-ProviderEvent: TypeAlias = TextDelta | ThoughtDelta | PartDelta | ToolCallRequested | PlanProposed | Usage | Finished
+ProviderEvent: TypeAlias = (
+    TextDelta
+    | ThoughtDelta
+    | PartDelta
+    | ToolCallRequested
+    | PlanProposed
+    | Usage
+    | NoticeGiven
+    | CompactionStarted
+    | CompactionSummary
+    | CompactionEnded
+    | Finished
+)
 
 ProviderEvents: TypeAlias = AsyncGenerator[ProviderEvent, None]
 
@@ -115,6 +169,22 @@ class Provider(Protocol):
     @property
     def id(self) -> str:
         """A stable word: ``offline``, ``scenario``, ``anthropic``, …"""
+
+    @property
+    def system_prompts(self) -> bool:
+        """Whether it gives `ModelRequest.system` to its model; else clients may send none."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can be asked now. Looked at before every request, so it must be cheap."""
+
+    async def wait_ready(self) -> None:
+        """Return when it can be asked; begin to start where that failed before. Several sessions may wait at once, and
+        cancelling one of them must not disturb the others (Req: ST-13).
+
+        Raises:
+            ProviderError: it could not start.
+        """
 
     def models(self) -> Sequence[ModelInfo]:
         """The models that can be chosen now; the first is the default. Never empty."""
@@ -133,9 +203,14 @@ class Provider(Protocol):
 
 
 class SimpleProvider:
-    """A provider of one model without commands, to be subclassed: give it an ``id`` and a ``stream``."""
+    """A provider of one model without commands, ready at once; to be subclassed: give it an ``id`` and a ``stream``."""
 
     id = "custom"
+    system_prompts: bool = False
+    ready: bool = True
+
+    async def wait_ready(self) -> None:
+        """It is ready."""
 
     def models(self) -> Sequence[ModelInfo]:
         """One model, named like the provider."""

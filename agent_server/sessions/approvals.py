@@ -10,13 +10,16 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agent_server.conversation.events import ApprovalClosed, ApprovalOpened, Decision
 from agent_server.errors import SessionConflict
 from agent_server.sessions.log import SessionLog
 from agent_server.sessions.policy import Policy
 from agent_server.sessions.ports import ApprovalOption, ApprovalQuestion
+
+if TYPE_CHECKING:
+    from agent_server.sessions.questions import Questions
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +56,21 @@ class Approvals:
         self._timeout_s = timeout_s
         self._changed = changed
         self.pending: dict[str, ApprovalQuestion] = {}
+        self._questions: Questions | None = None
+
+    @property
+    def questions(self) -> Questions:
+        """The questions besides permissions: forms and visits. Most sessions have none."""
+        if self._questions is None:
+            from agent_server.sessions.questions import Questions
+
+            self._questions = Questions(self._log, self._timeout_s, self._changed)
+        return self._questions
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a question of any kind stands."""
+        return bool(self.pending) or (self._questions is not None and bool(self._questions.pending))
 
     async def ask(self, question: ApprovalQuestion, trust_key: str) -> Decision:
         """Put a question to the driver and remember what the answer covers.

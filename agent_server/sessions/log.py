@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import Final
 
 from agent_server.conversation.events import Event, MessageRole, TextRun
-from agent_server.conversation.model_context import ModelContext
 from agent_server.sessions.loop_turn import LoopTurn
 from agent_server.sessions.ports import Attachment
+from agent_server.sessions.record import Record
 from agent_server.store.store import EventStore
 
 RUN_CHARS: Final = 64 * 1024
@@ -24,24 +24,33 @@ LONG_DELTA_CHARS: Final = 1024
 
 
 class SessionLog:
-    """Appends, projects and publishes the events of one session.
+    """Appends, projects and publishes the events of one session, as the owner that ``epoch`` names.
 
-    ``context`` is the model's view. ``head`` is the seq of the last event that entered, ``visible`` the seq up to which
-    events may be shown. ``on_broken`` hears what the store raised, in the next turn of the loop.
+    ``context`` is the fold of the log: the model's view and more. ``head`` is the seq of the last event that entered,
+    ``visible`` the seq up to which events may be shown. Both are given where the log was read from the store.
+    ``on_broken`` hears what the store raised, in the next turn of the loop.
 
     Raises, wherever an event enters:
         Exception: whatever the store raised; the log is of no more use then, and its session crashes.
     """
 
-    def __init__(self, store: EventStore, session_id: str, loop_turn: LoopTurn) -> None:
+    def __init__(
+        self,
+        store: EventStore,
+        session_id: str,
+        epoch: int,
+        loop_turn: LoopTurn,
+        context: Record | None = None,
+        head: int = 0,
+    ) -> None:
         self._store = store
         self._session_id = session_id
-        self._epoch = store.create(session_id)
+        self._epoch = epoch
         self._loop_turn = loop_turn
         self._due = False
-        self.head = 0
-        self.visible = 0
-        self.context = ModelContext()
+        self.head = head
+        self.visible = head if store.local or not head else store.visible(session_id)
+        self.context = context or Record()
         self.attachments: list[Attachment] = []
         self._role: MessageRole = "agent"
         self._message_id = 0
@@ -113,9 +122,15 @@ class SessionLog:
             self._waiting.append((seq, callback))
 
     def attach(self, attachment: Attachment) -> None:
-        """Publish to one more client, from the next event on."""
+        """Publish to one more client, from the next event on; what was before is there to be read."""
         self.flush()
         self.attachments.append(attachment)
+        if self._message_id:  # it may still grow
+            attachment.begin_message(self._role, self._message_id)
+
+    def read(self, after: int = 0, limit: int | None = None) -> list[tuple[int, Event]]:
+        """The records whose last seq is beyond ``after``, oldest first, at most ``limit``; see `EventStore.read`."""
+        return self._store.read(self._session_id, after, limit)
 
     def detach(self, attachment: Attachment) -> None:
         """Publish to it no more. Idempotent."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agent_server.conversation.events import Event, MessageRole
 from agent_server.conversation.tool_calls import Location, ToolContent, ToolKind
+
+if TYPE_CHECKING:
+    from agent_server.conversation.questions import UserAnswer, UserForm, UserVisit
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +77,22 @@ class Attachment(Protocol):
 
         Cancelling the wait withdraws the question.
         """
+
+    @property
+    def can_ask(self) -> frozenset[str]:
+        """What the client can put to the user besides permissions: ``form``, ``url``, both or nothing."""
+
+    async def ask_user(self, form: UserForm) -> UserAnswer | None:
+        """Let the user fill in a form; None where there was no usable answer. Asked only if ``form`` is offered.
+
+        Cancelling the wait withdraws the question.
+        """
+
+    async def ask_to_visit(self, visit: UserVisit) -> UserAnswer | None:
+        """Ask the user to go to a page; None where there was no usable answer. Asked only if ``url`` is offered.
+
+        Cancelling the wait withdraws the question.
+        """
+
+    def visit_completed(self, elicitation_id: str) -> None:
+        """What the user was sent to a page for is done. Of no effect where the client has gone."""

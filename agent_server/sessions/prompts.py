@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from agent_server.conversation.content import Part
 from agent_server.conversation.events import StopReason, TurnFailure
+from agent_server.providers.provider import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class TurnUsage:
+    """The tokens of all model calls of one turn."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_read_tokens: int = 0
+    cached_write_tokens: int = 0
+    thought_tokens: int = 0
+
+    def plus(self, usage: Usage) -> TurnUsage:
+        """With those of one more model call."""
+        return TurnUsage(
+            self.input_tokens + usage.input_tokens,
+            self.output_tokens + usage.output_tokens,
+            self.cached_read_tokens + usage.cached_read_tokens,
+            self.cached_write_tokens + usage.cached_write_tokens,
+            self.thought_tokens + usage.thought_tokens,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class PromptStopped:
-    """The turn ended; the prompt is answered with this stop reason."""
+    """The turn ended; the prompt is answered with this stop reason. ``usage``: None where the provider told none."""
 
     stop_reason: StopReason
     message_id: int | None = None
+    usage: TurnUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +58,23 @@ PromptState: TypeAlias = Literal["waiting", "running", "settled"]
 
 
 class Prompt:
-    """One accepted prompt. ``on_settled`` hears its outcome once (Req: TN-01, TN-04)."""
+    """One accepted prompt. ``on_settled`` hears its outcome once (Req: TN-01, TN-04).
 
-    __slots__ = ("_on_settled", "message_id", "parts", "prompt_id", "state")
+    ``trace`` is the trace context that it came with; it is passed on and never looked into.
+    """
 
-    def __init__(self, prompt_id: int, parts: tuple[Part, ...], on_settled: Callable[[PromptOutcome], None]) -> None:
+    __slots__ = ("_on_settled", "message_id", "parts", "prompt_id", "state", "trace")
+
+    def __init__(
+        self,
+        prompt_id: int,
+        parts: tuple[Part, ...],
+        on_settled: Callable[[PromptOutcome], None],
+        trace: Mapping[str, str] | None = None,
+    ) -> None:
         self.prompt_id = prompt_id
         self.parts = parts
+        self.trace = trace
         self.message_id: int | None = None
         self.state: PromptState = "waiting"
         self._on_settled = on_settled

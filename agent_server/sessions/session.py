@@ -1,61 +1,53 @@
-"""One session: its state, its queue of prompts, and the task that works on them.
+"""One session: what it is, its state and its options. Its prompts are in a queue of its own.
 
-State changes only in the synchronous parts of its own methods. The worker task begins with the first prompt and then
-waits for the next one; a turn runs inside it, in a cancel scope of its own.
+State changes only in the synchronous parts of its own methods.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections import deque
-from collections.abc import Callable, Collection
-from datetime import UTC, datetime
-
-import anyio
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
 
 from agent_server.conversation.content import Part
 from agent_server.conversation.events import (
-    MessageInserted,
+    Event,
     OptionChanged,
-    PromptReceived,
-    PromptWithdrawn,
+    RootsChanged,
     SessionCreated,
-    StopReason,
     SystemNote,
-    TurnEnded,
+    SystemPromptSet,
+    TitleChanged,
     TurnFailure,
-    TurnStarted,
 )
+from agent_server.conversation.system_prompt import SystemPrompt
 from agent_server.errors import SessionNotFound
 from agent_server.providers.provider import ModelInfo
 from agent_server.sessions.approvals import Approvals
+from agent_server.sessions.description import Description, Snapshot, describe, entry_of, snapshot_of
+from agent_server.sessions.listeners import Listeners
 from agent_server.sessions.log import SessionLog
-from agent_server.sessions.loop_turn import LoopTurn
-from agent_server.sessions.policy import MODES, Policy
+from agent_server.sessions.policy import ASK, MODES, Policy
 from agent_server.sessions.ports import Attachment
-from agent_server.sessions.prompts import (
-    Prompt,
-    PromptFailed,
-    PromptOutcome,
-    PromptStopped,
-    PromptWithdrawnOutcome,
-)
-from agent_server.sessions.spec import SessionSpec, Snapshot, choose_model
+from agent_server.sessions.prompt_queue import PromptQueue
+from agent_server.sessions.prompts import Prompt, PromptFailed, PromptOutcome, PromptStopped
+from agent_server.sessions.spec import SessionSpec
 from agent_server.sessions.status import LIFECYCLE_MOVES, Activity, Lifecycle, agent_status, manager_status
-from agent_server.sessions.turn import Turn
-from agent_server.sessions.turn_boundary import guarded
-from agent_server.sessions.turn_scope import TurnCancelled, TurnScope
-from agent_server.store.store import EventStore
+from agent_server.sessions.timestamps import later, now_ms, rfc3339
+from agent_server.store.catalogue import Catalogue
+from agent_server.tools.ports import Workspace
 
 logger = logging.getLogger(__name__)
 
-StatusListener = Callable[["Session", str, str], None]
+MAX_TITLE_CHARS: Final = 200
 
 
 class Session:
-    """A live conversation. Made by the supervisor, which also runs `work` when the first prompt comes."""
+    """A live conversation. Made by the supervisor, which also runs `work` when the first prompt comes.
+
+    Its log is empty, and it begins; or its log was read, and it goes on (`begin`, `resume`).
+    """
 
     def __init__(
         self,
@@ -63,9 +55,10 @@ class Session:
         instance_id: str,
         alias: str,
         spec: SessionSpec,
-        store: EventStore,
-        loop_turn: LoopTurn,
-        on_status: StatusListener | None = None,
+        model: ModelInfo,
+        log: SessionLog,
+        catalogue: Catalogue,
+        on_status: Listeners[[Session, str, str]],
     ) -> None:
         self.id = session_id
         self.instance_id = instance_id
@@ -75,32 +68,48 @@ class Session:
         self.provider = spec.provider
         self.tools = spec.tools
         self.limits = spec.limits
-        self.created_at = _rfc3339(time.time())
-        self._updated_s = time.time()
+        self.archived = False
+        self._updated_ms = now_ms()
         self.lifecycle = Lifecycle.INITIALIZING
         self.activity = Activity.IDLE
         self.last_error: str | None = None
         self.policy = Policy()
-        self.model_info: ModelInfo = choose_model(spec)
-        self.log = SessionLog(store, session_id, loop_turn)
-        self.approvals = Approvals(self.log, self.policy, spec.limits.approval_timeout_s, self._touch)
+        self.model_info = model
+        self.log = log
+        self.record = log.context
+        self.approvals = Approvals(log, self.policy, spec.limits.approval_timeout_s, self.touch)
+        self._catalogue = catalogue
         self._on_status = on_status
-        self._entries = 0
-        self._prompts = 0
-        self._turns = 0
-        self._tool_calls = 0
-        self._terminals = 0
         self._active_tools: dict[str, str] = {}
-        self._queue: deque[Prompt] = deque()
-        self._running: Prompt | None = None
-        self.turn_scope: TurnScope | None = None
-        self._cancelling = False
-        self._wake: asyncio.Future[None] | None = None
-        self._turn_over: asyncio.Event | None = None
+        self._prompts = PromptQueue(self)
+
+    def begin(self) -> None:
+        """Write the beginning of an empty log; the session is live."""
+        created_at = rfc3339(self._updated_ms)
         self.log.append(
-            SessionCreated(self.cwd, tuple(self.workspace.roots), self.created_at),
-            SystemNote(self.next_entry_id(), "info", f"Session started at {self.created_at}."),
+            SessionCreated(self.cwd, tuple(self.workspace.roots), created_at),
+            SystemNote(self.next_entry_id(), "info", f"Session started at {created_at}."),
         )
+        if self.spec.system_prompt is not None:
+            self.log.append(SystemPromptSet(self.spec.system_prompt))
+        self._move(Lifecycle.LIVE)
+
+    def resume(self, repairs: Collection[Event], updated_ms: int, *, archived: bool) -> None:
+        """Go on behind a log that was read; the session is live.
+
+        It begins in the mode ``ask`` with nothing trusted, whatever was before (Req: PL-06). ``repairs`` end what the
+        log leaves open; with them it has changed since ``updated_ms``.
+        """
+        self.archived = archived
+        self._updated_ms = updated_ms
+        if repairs:
+            self.log.append(*repairs)
+            self.touch()
+        if self.record.mode != ASK:
+            self.log.append(OptionChanged("mode", ASK))
+        self._work_in(self.workspace)
+        if self.spec.system_prompt is not None:
+            self.set_system_prompt(self.spec.system_prompt)
         self._move(Lifecycle.LIVE)
 
     # What it is
@@ -111,9 +120,14 @@ class Session:
         return self.workspace.cwd
 
     @property
+    def created_at(self) -> str:
+        """When its log began, as RFC 3339."""
+        return self.record.created_at
+
+    @property
     def updated_at(self) -> str:
-        """When its state last changed, as RFC 3339."""
-        return _rfc3339(self._updated_s)
+        """When its state last changed, as RFC 3339; after each prompt a later time than before (Req: SM-35)."""
+        return rfc3339(self._updated_ms)
 
     @property
     def model(self) -> str:
@@ -126,8 +140,16 @@ class Session:
         return self.model_info.window_tokens
 
     @property
+    def system(self) -> str:
+        """What the model is told beforehand."""
+        prompt = self.record.system_prompt
+        return prompt.joined("") if prompt is not None else ""
+
+    @property
     def status(self) -> str:
-        """The one word that an editor shows (Req: ST-01)."""
+        """The one word that an editor shows: of a live session what it does, else its lifecycle (Req: ST-01)."""
+        if self.lifecycle is not Lifecycle.LIVE:
+            return self.lifecycle.value
         return agent_status(self.activity, self.policy.mode)
 
     @property
@@ -138,41 +160,54 @@ class Session:
     @property
     def turn_active(self) -> bool:
         """Whether a prompt was accepted that has not been answered (Req: ST-09)."""
-        return self._running is not None or bool(self._queue)
+        return self._prompts.busy
+
+    @property
+    def turn_running(self) -> bool:
+        """Whether a turn runs."""
+        return self._prompts.running is not None
+
+    @property
+    def queued_prompts(self) -> int:
+        """How many prompts wait for their turn."""
+        return len(self._prompts)
+
+    @property
+    def active_tool_calls(self) -> tuple[tuple[str, str], ...]:
+        """The ids and the tools of the calls that have not ended, in the order of their start."""
+        return tuple(self._active_tools.items())
+
+    @property
+    def trace(self) -> Mapping[str, str] | None:
+        """The trace context of the running prompt, for what is sent on its behalf."""
+        running = self._prompts.running
+        return running.trace if running is not None else None
 
     def snapshot(self) -> Snapshot:
         """Its state now; holds no handles."""
-        tools = tuple(self._active_tools.items())
-        return Snapshot(
-            status=self.status,
-            activity=self.activity,
-            mode=self.policy.mode,
-            lifecycle=self.lifecycle,
-            turn_active=self.turn_active,
-            waiting_for_user=bool(self.approvals.pending),
-            active_tool_calls=tools,
-            active_tool_name=tools[-1][1] if tools else None,
-            pending_approvals=tuple(self.approvals.pending),
-            last_error=self.last_error,
-            queued_prompts=len(self._queue),
-        )
+        return snapshot_of(self)
+
+    def info(self) -> Description:
+        """All that can be told of it; holds no handles."""
+        return describe(self)
 
     # Counters: never reused within a session
 
     def next_entry_id(self) -> int:
         """A new id for a message or note; its text is the wire's messageId."""
-        self._entries += 1
-        return self._entries
+        record = self.record
+        record.entries += 1
+        return record.entries
 
     def next_tool_call_id(self) -> str:
         """A new tool call id."""
-        self._tool_calls += 1
-        return f"call_{self._tool_calls}"
+        self.record.tool_calls += 1
+        return f"call_{self.record.tool_calls}"
 
     def next_terminal_id(self) -> str:
         """A new id for a terminal of ours."""
-        self._terminals += 1
-        return f"term_{self._terminals}"
+        self.record.terminals += 1
+        return f"term_{self.record.terminals}"
 
     # Clients
 
@@ -199,57 +234,51 @@ class Session:
         parts: tuple[Part, ...],
         on_settled: Callable[[PromptOutcome], None],
         sender: Attachment | None = None,
+        trace: Mapping[str, str] | None = None,
     ) -> Prompt:
         """Accept a prompt. It starts at once when the session is idle, and waits its turn otherwise.
 
-        ``sender`` is not told what it said; everybody else is.
+        ``sender`` is not told what it said; everybody else is. ``trace`` is its trace context.
 
         Raises:
             SessionNotFound: the session is being closed.
         """
         if self.lifecycle is not Lifecycle.LIVE:
             raise SessionNotFound(self.id)
-        self._prompts += 1
-        prompt = Prompt(self._prompts, parts, on_settled)
-        if sender is not None:
-            sender.own_prompt(prompt.prompt_id)
-        received = PromptReceived(prompt.prompt_id, parts)
-        if self._running is None and not self._queue:
-            self._begin_turn(prompt, received)
-        else:
-            self.log.append(received)
-            self._queue.append(prompt)
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
-        return prompt
+        self.touch()
+        return self._prompts.accept(parts, on_settled, sender, trace)
 
     def withdraw(self, prompt: Prompt) -> None:
         """Its asker no longer wants it: a waiting prompt is removed, a running one cancelled."""
-        if prompt.state == "waiting":
-            self._queue.remove(prompt)
-            self._drop([prompt], PromptWithdrawnOutcome())
-        elif prompt.state == "running":
-            self._cancel_running()
+        self._prompts.withdraw(prompt)
 
     def cancel(self) -> None:
         """Cancel the running prompt and all that wait; each is answered ``cancelled``. Safe when idle (TN-08, 09)."""
-        waiting, self._queue = self._queue, deque()
-        self._cancel_running()
-        self._drop(waiting, PromptStopped("cancelled"))
+        self._prompts.cancel()
 
-    def _drop(self, waiting: Collection[Prompt], outcome: PromptOutcome) -> None:
-        try:
-            if waiting:
-                self.log.append(*(PromptWithdrawn(prompt.prompt_id) for prompt in waiting))
-        finally:  # nobody knows of them any more, so they are answered even where the log is broken (promise P1)
-            for prompt in waiting:
-                prompt.settle(outcome)
+    async def work(self) -> None:
+        """Run the prompts, one after another, until cancelled. The supervisor's task for this session."""
+        await self._prompts.work()
 
-    def _cancel_running(self) -> None:
-        if self._running is not None:
-            self._cancelling = True
-            if self.turn_scope is not None:
-                self.turn_scope.cancel()
+    def turn_begun(self) -> None:
+        """A turn began."""
+        self._set_activity(Activity.THINKING)
+
+    def turn_ending(self, failure: TurnFailure | None) -> None:
+        """A turn is about to end: what was only for it goes, and a session without a title may get one."""
+        self._active_tools.clear()
+        self.policy.end_turn()
+        self.last_error = failure.details if failure is not None else None
+        if self.record.title is None:
+            self.log.flush()  # the title may be made of what was said last
+            title = self.record.suggested_title()
+            if title is not None:
+                self.log.append(TitleChanged(title, "agent"))
+        self.touch()
+
+    def turn_ended(self, *, failed: bool) -> None:
+        """The end of a turn is in the log."""
+        self._set_activity(Activity.ERROR if failed else Activity.IDLE)
 
     # Options
 
@@ -266,6 +295,7 @@ class Session:
         before = self.status
         self.policy.mode = mode
         self.log.append(OptionChanged("mode", mode))
+        self.touch()
         self._announce(before)
 
     def set_model(self, model: str) -> None:
@@ -282,6 +312,41 @@ class Session:
         if model != self.model_info.id:
             self.model_info = info
             self.log.append(OptionChanged("model", model))
+            self.touch()
+
+    def set_title(self, title: str) -> None:
+        """Name the session; the name is never replaced by one of ours (Req: ST-16).
+
+        Raises:
+            ValueError: nothing but blanks, or more than `MAX_TITLE_CHARS` characters.
+        """
+        self.log.append(TitleChanged(checked_title(title), "user"))
+        self.touch()
+        self.put_entry()
+
+    def set_system_prompt(self, prompt: SystemPrompt | None) -> None:
+        """What the model is told beforehand, from the next request on."""
+        if prompt != self.record.system_prompt:
+            self.log.append(SystemPromptSet(prompt))
+            self.touch()
+
+    def adopt(self, workspace: Workspace) -> None:
+        """Work through another client, or in other roots, from the next tool call on.
+
+        Raises:
+            ValueError: its working directory is another.
+        """
+        if workspace.cwd != self.cwd:
+            raise ValueError("a session stays in its working directory")
+        self._work_in(workspace)
+        self.put_entry()
+
+    def _work_in(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        roots = tuple(workspace.roots)
+        if roots != self.record.roots:
+            self.log.append(RootsChanged(roots))
+            self.touch()
 
     # Tools
 
@@ -300,86 +365,6 @@ class Session:
         """Whether the call was announced and has not ended."""
         return tool_call_id in self._active_tools
 
-    # Work
-
-    async def work(self) -> None:
-        """Run the prompts, one after another, until cancelled. The supervisor's task for this session."""
-        loop = asyncio.get_running_loop()
-        while True:
-            while self._running is not None or self._queue:
-                if self._running is None:
-                    self._begin_turn(self._queue.popleft())
-                await self._run_turn()
-            self._wake = loop.create_future()
-            try:
-                await self._wake
-            finally:
-                self._wake = None
-
-    def _begin_turn(self, prompt: Prompt, *received: PromptReceived) -> None:
-        """The prompt is running from now on; the worker takes it from here."""
-        self._turns += 1
-        prompt.message_id = self.next_entry_id()
-        prompt.state = "running"
-        self._running = prompt  # before the log, which may break: a crash answers the running prompt (promise P1)
-        self.log.append(
-            *received,
-            TurnStarted(self._turns, "prompt"),
-            MessageInserted(prompt.message_id, "user", prompt.parts, prompt.prompt_id),
-        )
-        self._set_activity(Activity.THINKING)
-
-    async def _run_turn(self) -> None:
-        prompt, turn = self._running, Turn(self, self._turns)
-        assert prompt is not None
-        stop_reason: StopReason | None = "cancelled"
-        failure: TurnFailure | None = None
-        task = asyncio.current_task()
-        assert task is not None
-        try:
-            if not self._cancelling:  # it may have been cancelled before it got here
-                self.turn_scope = scope = TurnScope(task)
-                stop_reason, failure = await scope.run(guarded(turn, scope))
-        except TurnCancelled:
-            pass
-        finally:
-            if self._cancelling:  # whatever the abort made of the turn, it was cancelled (promise P8)
-                stop_reason, failure = "cancelled", None
-            self.turn_scope = None
-            self._cancelling = False
-            try:
-                self._end_turn(turn, prompt, stop_reason, failure)
-            finally:
-                if self._turn_over is not None:
-                    self._turn_over.set()
-
-    def _end_turn(
-        self,
-        turn: Turn,
-        prompt: Prompt,
-        stop_reason: StopReason | None,
-        failure: TurnFailure | None,
-    ) -> None:
-        """The single place where a turn ends, whichever way (Req: TN-07)."""
-        outcome: PromptOutcome = (
-            PromptFailed(failure)
-            if failure is not None
-            else PromptStopped(stop_reason or "cancelled", prompt.message_id)
-        )
-        self._active_tools.clear()
-        self.policy.end_turn()
-        self.last_error = failure.details if failure is not None else None
-        seq = self.log.append(TurnEnded(turn.turn_id, stop_reason, failure))
-        self._running = None  # behind the log, which may break: a crash answers the running prompt (promise P1)
-        self._set_activity(Activity.ERROR if failure is not None else Activity.IDLE)
-        if logger.isEnabledFor(logging.INFO):
-            tokens = f"{turn.input_tokens} input tokens, {turn.output_tokens} output tokens"
-            logger.info("turn %s of %s: %s, %s", turn.turn_id, self.alias, stop_reason or failure, tokens)
-        if seq <= self.log.visible:
-            prompt.settle(outcome)
-        else:
-            self.log.when_visible(seq, lambda: prompt.settle(outcome))
-
     # End
 
     async def close(self, grace_s: float = 5.0) -> None:
@@ -388,34 +373,40 @@ class Session:
             return
         self._move(Lifecycle.TERMINATING)
         self.cancel()
-        if self._running is not None:
-            self._turn_over = asyncio.Event()
-            with anyio.move_on_after(grace_s, shield=True):
-                await self._turn_over.wait()
+        await self._prompts.turn_over(grace_s)
 
     def terminated(self, error: str | None = None) -> None:
         """The supervisor took it out of the registry. Prompts that are still open fail, or are cancelled by a close."""
         self.last_error = error or self.last_error
+        self.put_entry()
         if self.lifecycle is not Lifecycle.TERMINATED:
             self._move(Lifecycle.TERMINATED)
-        outcome = PromptFailed(TurnFailure("internal", error)) if error is not None else PromptStopped("cancelled")
-        open_prompts = [*([self._running] if self._running is not None else []), *self._queue]
-        self._queue.clear()
-        for prompt in open_prompts:
-            prompt.settle(outcome)
+        failure = TurnFailure("internal", error) if error is not None else None
+        self._prompts.settle_all(PromptFailed(failure) if failure is not None else PromptStopped("cancelled"))
 
     # State
+
+    def put_entry(self) -> None:
+        """Let lists show the session as it is now. A catalogue that fails costs the session nothing else."""
+        if self.lifecycle is Lifecycle.TERMINATED:
+            return  # it may be deleted by now, or live again as another instance
+        try:
+            self._catalogue.put(entry_of(self))
+        except Exception:
+            logger.exception("session %s was not entered in the catalogue", self.id)
 
     def _move(self, lifecycle: Lifecycle) -> None:
         if lifecycle not in LIFECYCLE_MOVES[self.lifecycle]:
             raise RuntimeError(f"invalid transition {self.lifecycle} -> {lifecycle}")
+        before = self.status
         self.lifecycle = lifecycle
-        self._touch()
+        if before != Lifecycle.INITIALIZING:  # nobody can hear of a session that is not registered yet
+            self._announce(before)
 
     def _set_activity(self, activity: Activity) -> None:
-        if activity is self.activity or (self._running is None and activity is Activity.THINKING):
+        if activity is self.activity or (self._prompts.running is None and activity is Activity.THINKING):
             return
-        if self._on_status is None:
+        if not self._on_status:
             self.activity = activity
             return
         before = self.status
@@ -424,16 +415,21 @@ class Session:
 
     def _announce(self, before: str) -> None:
         """Tell of a change of status, once (Req: ST-07)."""
-        status = self.status
-        if self._on_status is not None and status != before:
-            try:
-                self._on_status(self, status, before)
-            except Exception:
-                logger.exception("a listener for the status of sessions failed")
+        if self._on_status and self.status != before:
+            self._on_status.tell(self, self.status, before)
 
-    def _touch(self) -> None:
-        self._updated_s = time.time()
+    def touch(self) -> None:
+        """Its state changed: `updated_at` grows."""
+        self._updated_ms = later(self._updated_ms)
 
 
-def _rfc3339(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def checked_title(title: str) -> str:
+    """A title as it is kept.
+
+    Raises:
+        ValueError: nothing but blanks, or more than `MAX_TITLE_CHARS` characters.
+    """
+    title = title.strip()
+    if not 0 < len(title) <= MAX_TITLE_CHARS:
+        raise ValueError(f"a title has 1 to {MAX_TITLE_CHARS} characters")
+    return title

@@ -1,4 +1,4 @@
-"""What a session is made from, and what it shows of itself."""
+"""What a session is made from."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from agent_server.conversation.system_prompt import SystemPrompt
 from agent_server.conversation.tool_calls import ToolSpec
 from agent_server.providers.provider import ModelInfo, Provider
-from agent_server.sessions.status import Activity, Lifecycle
 from agent_server.tools.ports import Workspace
 from agent_server.tools.tool import Tool
 
@@ -37,6 +37,8 @@ class SessionSpec:
     """What a session is made from (Req: SM-21).
 
     ``workspace`` holds the roots. ``metadata`` and ``llm_config`` are the creator's own, given back as they came.
+    ``model`` is what a new session starts with; one that is opened again keeps its own, while that is offered. Its
+    system prompt stays too, where ``system_prompt`` is None.
     """
 
     workspace: Workspace
@@ -46,29 +48,14 @@ class SessionSpec:
     limits: Limits = field(default_factory=Limits)
     metadata: dict[str, Any] | None = None
     llm_config: dict[str, Any] | None = None
+    system_prompt: SystemPrompt | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Enough to rebuild a view of the session's state (Req: ST-01, ST-08, ST-09)."""
-
-    status: str
-    activity: Activity
-    mode: str
-    lifecycle: Lifecycle
-    turn_active: bool
-    waiting_for_user: bool
-    active_tool_calls: tuple[tuple[str, str], ...]
-    active_tool_name: str | None
-    pending_approvals: tuple[str, ...]
-    last_error: str | None
-    queued_prompts: int
-
-
-def choose_model(spec: SessionSpec) -> ModelInfo:
-    """The model that was asked for, where the provider offers it; else its first."""
+def choose_model(spec: SessionSpec, *preferred: str | None) -> ModelInfo:
+    """The first of the preferred models that the provider offers, else the spec's, else the provider's first."""
     models = spec.provider.models()
-    for info in models:
-        if info.id == spec.model:
-            return info
+    for wanted in (*preferred, spec.model):
+        for info in models:
+            if info.id == wanted:
+                return info
     return models[0]

@@ -1,7 +1,10 @@
-"""The supervisor: makes, finds, watches and ends the sessions of one process.
+"""The supervisor: makes, opens, finds, watches and ends the sessions of one process.
 
 A session outlives the connection that made it. What breaks inside a session stays there: its open prompts fail, it
 leaves the registry, and one stopped event says so (promise P4).
+
+Opening, copying and deleting read or remove a log, and so are done one after another for each session id, behind the
+end of a session that is being stopped.
 """
 
 from __future__ import annotations
@@ -10,51 +13,76 @@ import asyncio
 import logging
 import math
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import TypeAlias
 from uuid import uuid4
 
 import anyio
 from anyio.abc import TaskGroup
 
+from agent_server.conversation.events import SessionCreated, TitleChanged
 from agent_server.errors import SessionNotFound
+from agent_server.providers.provider import ModelInfo
+from agent_server.sessions.description import Description
+from agent_server.sessions.ended import EndedSessions
+from agent_server.sessions.listeners import Listeners
+from agent_server.sessions.log import SessionLog
 from agent_server.sessions.loop_turn import LoopTurn
-from agent_server.sessions.session import Session, StatusListener
-from agent_server.sessions.spec import SessionSpec
-from agent_server.store.store import EventStore
+from agent_server.sessions.one_at_a_time import OneAtATime
+from agent_server.sessions.reading import StoredSession, copy_log, read_log
+from agent_server.sessions.session import Session, checked_title
+from agent_server.sessions.spec import SessionSpec, choose_model
+from agent_server.sessions.status import Lifecycle
+from agent_server.sessions.timestamps import later, ms_of, now_ms, rfc3339
+from agent_server.store.catalogue import Catalogue, MemoryCatalogue
+from agent_server.store.store import EventStore, UnknownSession
 
 logger = logging.getLogger(__name__)
-
-StoppedListener: TypeAlias = Callable[[Session, str], None]
 
 
 class SessionSupervisor:
     """The registry of live sessions, and the owner of their tasks. Use as an async context manager.
 
+    ``on_created``, ``on_status`` (session, status, status before) and ``on_stopped`` (session, reason) tell whoever
+    is added to them. A status goes from ``initializing`` through those of `Session.status` to ``terminated``, each told
+    once (Req: SM-28..SM-30, ST-07). The end is told once per instance; its reason is ``closed``, ``deleted``,
+    ``archived``, ``crash`` or ``shutdown`` (Req: SM-14).
+
     Args:
         store: where the logs live.
-        on_stopped: hears of every session that ended, once per instance, with the reason: ``closed``, ``crash`` or
-            ``shutdown`` (Req: SM-14).
-        on_status: hears of every change of a session's status.
+        catalogue: what lists of sessions are made from; one in memory when none is given.
+        on_stopped: the first to hear of every session that ended.
+        on_status: the first to hear of every change of a session's status.
     """
 
     def __init__(
         self,
         store: EventStore,
+        catalogue: Catalogue | None = None,
         *,
-        on_stopped: StoppedListener | None = None,
-        on_status: StatusListener | None = None,
+        on_stopped: Callable[[Session, str], None] | None = None,
+        on_status: Callable[[Session, str, str], None] | None = None,
     ) -> None:
         self._store = store
-        self._on_stopped = on_stopped
-        self._on_status = on_status
+        self.catalogue: Catalogue = catalogue if catalogue is not None else MemoryCatalogue()
+        self.on_created: Listeners[[Session]] = Listeners()
+        self.on_status: Listeners[[Session, str, str]] = Listeners()
+        self.on_stopped: Listeners[[Session, str]] = Listeners()
+        if on_status is not None:
+            self.on_status.add(on_status)
+        if on_stopped is not None:
+            self.on_stopped.add(on_stopped)
         self._sessions: dict[str, Session] = {}
+        self._ending: dict[str, anyio.Event] = {}
+        self._ended = EndedSessions()
+        self._alone = OneAtATime()
         self._scopes: dict[str, anyio.CancelScope] = {}
         self._started = 0
         self._loop_turn = LoopTurn()
         self._to_start: list[Session] = []
         self._group: TaskGroup | None = None
+        self._shut = False
 
     async def __aenter__(self) -> SessionSupervisor:
         self._group = anyio.create_task_group()
@@ -68,22 +96,120 @@ class SessionSupervisor:
     ) -> bool | None:
         """End every session (Req: SM-33)."""
         assert self._group is not None
+        self._shut = True  # what is being opened now will not be
         async with anyio.create_task_group() as closers:
-            for session_id in list(self._sessions):
-                closers.start_soon(self._stop_quietly, session_id)
+            for ending in list(self._ending.values()):
+                closers.start_soon(ending.wait)
+            for session in self.live():
+                closers.start_soon(self._stop, session, "shutdown")
         self._group.cancel_scope.cancel()
         return await self._group.__aexit__(kind, error, trace)
 
+    # Making
+
     def create(self, spec: SessionSpec) -> Session:
         """Make a session and register it. A failure leaves no trace, and spends no alias (Req: SM-02..SM-04)."""
-        session_id = f"session_{uuid4().hex}"
+        session_id = _new_id()
+        model = choose_model(spec)
+        log = SessionLog(self._store, session_id, self._store.create(session_id), self._loop_turn)
+        session = self._make(session_id, spec, model, log)
+        try:
+            session.begin()
+        except BaseException:
+            self._store.purge(session_id)
+            raise
+        self._register(session)
+        return session
+
+    async def open(self, session_id: str, spec: SessionSpec) -> Session:
+        """The live session with this id; where there is none, its log is read and it lives again as a new instance.
+
+        A turn that the log breaks off in ends as interrupted. ``spec`` is only for a session that was not live.
+
+        Raises:
+            SessionNotFound: there is no such log, or the supervisor has ended.
+            ValueError: the session works in another directory than the spec's.
+        """
+        session = self._sessions.get(session_id)
+        if session is not None:
+            return session
+        async with self._alone_with(session_id):
+            session = self._sessions.get(session_id)
+            return session if session is not None else await self._open(session_id, spec)
+
+    async def _open(self, session_id: str, spec: SessionSpec) -> Session:
+        try:
+            epoch = self._store.acquire(session_id)
+        except UnknownSession:
+            raise SessionNotFound(session_id) from None
+        try:
+            stored = await read_log(self._store, session_id, spec.workspace.cwd)
+            return self._resume(session_id, session_id, spec, epoch, stored)
+        except BaseException:
+            self._store.release(session_id, epoch)
+            raise
+
+    async def fork(self, session_id: str, spec: SessionSpec) -> Session:
+        """A new session that goes on from where this one is: its log begins with a copy of the other's.
+
+        Of a live session all completed turns are copied, and not the one that runs.
+
+        Raises:
+            SessionNotFound: there is no such log, or the supervisor has ended.
+        """
+        async with self._alone_with(session_id):
+            try:
+                self._store.visible(session_id)
+            except UnknownSession:
+                raise SessionNotFound(session_id) from None
+            whole = session_id not in self._sessions
+            fork_id = _new_id()
+            created = SessionCreated(spec.workspace.cwd, tuple(spec.workspace.roots), rfc3339(now_ms()))
+            epoch = self._store.create(fork_id)
+            try:
+                stored = await copy_log(self._store, session_id, fork_id, epoch, created, whole=whole)
+                return self._resume(fork_id, session_id, spec, epoch, stored)
+            except BaseException:
+                self._store.purge(fork_id)
+                raise
+
+    def _resume(
+        self, session_id: str, source_id: str, spec: SessionSpec, epoch: int, stored: StoredSession
+    ) -> Session:
+        """A session behind a log that was read; what only the catalogue knows comes from the source's entry."""
+        if self._shut:
+            raise SessionNotFound(session_id)
+        entry = self.catalogue.get(source_id)
+        same = entry if source_id == session_id else None
+        model = choose_model(spec, stored.record.model, entry.model if entry is not None else None)
+        log = SessionLog(self._store, session_id, epoch, self._loop_turn, stored.record, stored.head)
+        session = self._make(session_id, spec, model, log)
+        session.resume(
+            stored.loose_ends.repairs(),
+            ms_of(same.updated_at if same is not None else stored.record.created_at),
+            archived=same is not None and same.archived,
+        )
+        self._register(session)
+        return session
+
+    def _make(self, session_id: str, spec: SessionSpec, model: ModelInfo, log: SessionLog) -> Session:
         alias = f"session-{self._started + 1}"
         instance_id = f"instance_{os.urandom(8).hex()}"
-        session = Session(session_id, instance_id, alias, spec, self._store, self._loop_turn, self._on_status)
-        session.log.on_broken = lambda error: self._crashed(session, error)
-        self._started += 1
-        self._sessions[session_id] = session
+        session = Session(session_id, instance_id, alias, spec, model, log, self.catalogue, self.on_status)
+        log.on_broken = lambda error: self._crashed(session, error)
         return session
+
+    def _register(self, session: Session) -> None:
+        self._started += 1
+        self._sessions[session.id] = session
+        session.put_entry()
+        self._ended.forget(session.id)
+        if self.on_created:
+            self.on_created.tell(session)
+        if self.on_status:
+            self.on_status.tell(session, session.status, Lifecycle.INITIALIZING.value)
+
+    # Finding
 
     def get(self, session_id: str) -> Session:
         """The live session with this id.
@@ -96,14 +222,120 @@ class SessionSupervisor:
             raise SessionNotFound(session_id)
         return session
 
+    def find(
+        self, *, session_id: str | None = None, instance_id: str | None = None, alias: str | None = None
+    ) -> Session:
+        """The live session that has all of the given names (Req: SM-08..SM-10, SM-25).
+
+        Raises:
+            SessionNotFound: none has; a former instance of a session is none.
+            ValueError: no name is given.
+        """
+        names = {"id": session_id, "instance_id": instance_id, "alias": alias}
+        given = {name: value for name, value in names.items() if value is not None}
+        if not given:
+            raise ValueError("a session is found by its id, its instance id or its alias")
+        some = self.live() if session_id is None else [self.get(session_id)]
+        for session in some:
+            if all(getattr(session, name) == value for name, value in given.items()):
+                return session
+        raise SessionNotFound(next(iter(given.values())))
+
     def live(self) -> list[Session]:
-        """Every live session, oldest first. Asks no session anything, so a busy one delays nobody."""
+        """Every live session, oldest first. Asks no session anything, so a busy one delays nobody (Req: SM-11)."""
         return list(self._sessions.values())
+
+    def description(self, session_id: str) -> Description:
+        """What is known of a live session, or of one that ended lately (Req: SM-26).
+
+        Raises:
+            SessionNotFound: it is neither.
+        """
+        session = self._sessions.get(session_id)
+        if session is not None:
+            return session.info()
+        return self._ended.get(session_id)
+
+    # Changing what is not live
+
+    async def set_title(self, session_id: str, title: str) -> str:
+        """Name a session, live or not; the title as it is kept (Req: ST-16).
+
+        Raises:
+            SessionNotFound: there is no such log.
+            ValueError: see `Session.set_title`.
+        """
+        title = checked_title(title)
+        async with self._alone_with(session_id):
+            session = self._sessions.get(session_id)
+            if session is not None:
+                session.set_title(title)
+                return title
+            try:
+                epoch = self._store.acquire(session_id)
+            except UnknownSession:
+                raise SessionNotFound(session_id) from None
+            try:
+                self._store.append(session_id, epoch, (TitleChanged(title, "user"),))
+            finally:
+                self._store.release(session_id, epoch)
+            entry = self.catalogue.get(session_id)
+            if entry is not None:
+                updated_at = rfc3339(later(ms_of(entry.updated_at)))
+                self.catalogue.put(entry._replace(title=title, updated_at=updated_at))
+        return title
+
+    async def set_archived(self, session_id: str, archived: bool) -> None:
+        """Put a session out of the usual lists, or back. One that is live is closed first.
+
+        Raises:
+            SessionNotFound: it has no entry in the catalogue.
+        """
+        async with self._alone_with(session_id):
+            session = self._sessions.get(session_id)
+            if session is not None and archived:
+                await self._stop(session, "archived")
+            elif session is not None:
+                session.archived = False
+            entry = self.catalogue.get(session_id)
+            if entry is None:
+                raise SessionNotFound(session_id)
+            if entry.archived != archived:
+                self.catalogue.put(entry._replace(archived=archived))
+
+    async def delete(self, session_id: str) -> None:
+        """Forget a session and its log; one that is live is closed first. Without effect for an unknown id."""
+        async with self._alone_with(session_id):
+            session = self._sessions.get(session_id)
+            if session is not None:
+                await self._stop(session, "deleted")
+            elif self.catalogue.get(session_id) is None and not self._is_stored(session_id):
+                return
+            self._store.purge(session_id)
+            self.catalogue.remove(session_id)
+            self._ended.forget(session_id)
+
+    def _is_stored(self, session_id: str) -> bool:
+        try:
+            self._store.visible(session_id)
+        except UnknownSession:
+            return False
+        return True
+
+    @asynccontextmanager
+    async def _alone_with(self, session_id: str) -> AsyncIterator[None]:
+        """Nobody else opens, copies, changes or deletes the session meanwhile, and none of its instances is ending."""
+        async with self._alone.at(session_id):
+            while (ending := self._ending.get(session_id)) is not None:
+                await ending.wait()
+            yield
+
+    # Working
 
     def ensure_working(self, session: Session) -> None:
         """Start the session's task, if it has none yet: sessions that are never prompted cost no task."""
-        if session.id not in self._scopes:
-            self._scopes[session.id] = anyio.CancelScope()
+        if session.instance_id not in self._scopes:
+            self._scopes[session.instance_id] = anyio.CancelScope()
             if self._group is None:
                 self._to_start.append(session)  # prompted before the context was entered
             else:
@@ -111,33 +343,13 @@ class SessionSupervisor:
 
     def _start(self, session: Session) -> None:
         assert self._group is not None
-        self._group.start_soon(self._watch, session, name=session.alias)
+        scope = self._scopes.get(session.instance_id)
+        if scope is not None:  # it has not ended meanwhile
+            self._group.start_soon(self._watch, session, scope, name=session.alias)
 
-    async def stop(self, session_id: str, reason: str = "closed") -> None:
-        """Cancel its work, wait until its prompts are answered, and unregister it. Its log stays.
-
-        Raises:
-            SessionNotFound: none is live, or it is being stopped already (Req: SM-07, SM-23).
-        """
-        session = self.get(session_id)
-        del self._sessions[session_id]
-        try:
-            await session.close()
-        except Exception:
-            logger.exception("session %s was closed with a broken log", session_id)
-        finally:
-            self._end(session)
-            self._tell(session, reason)
-
-    async def _stop_quietly(self, session_id: str) -> None:
-        try:
-            await self.stop(session_id, "shutdown")
-        except SessionNotFound:
-            pass
-
-    async def _watch(self, session: Session) -> None:
+    async def _watch(self, session: Session, scope: anyio.CancelScope) -> None:
         """The crash boundary: nothing that breaks in a session gets past here."""
-        with self._scopes[session.id]:
+        with scope:
             try:
                 await session.work()
             except BaseException as error:
@@ -145,16 +357,41 @@ class SessionSupervisor:
                     raise  # the session was stopped; any other CancelledError is a failure like any other
                 self._crashed(session, error)
 
+    # Ending
+
+    async def stop(self, session_id: str, reason: str = "closed") -> None:
+        """Cancel its work, wait until its prompts are answered, and unregister it. Its log stays.
+
+        Raises:
+            SessionNotFound: none is live, or it is being stopped already (Req: SM-07, SM-23).
+        """
+        await self._stop(self.get(session_id), reason)
+
+    async def _stop(self, session: Session, reason: str) -> None:
+        if self._sessions.get(session.id) is not session:
+            return
+        del self._sessions[session.id]
+        ended = self._ending[session.id] = anyio.Event()
+        try:
+            await session.close()
+        except Exception:
+            logger.exception("session %s was closed with a broken log", session.id)
+        finally:
+            try:
+                self._end(session, reason)
+            finally:
+                del self._ending[session.id]
+                ended.set()
+
     def _crashed(self, session: Session, error: BaseException) -> None:
         logger.error("session %s crashed", session.id, exc_info=error)
-        if self._sessions.pop(session.id, None) is None:
-            return
-        self._end(session, f"the session crashed ({type(error).__name__})")
-        self._tell(session, "crash")
+        if self._sessions.get(session.id) is session:
+            del self._sessions[session.id]
+            self._end(session, "crash", f"the session crashed ({type(error).__name__})")
 
-    def _end(self, session: Session, error: str | None = None) -> None:
-        """Stop its task, answer what is still open, give its log back."""
-        scope = self._scopes.pop(session.id, None)
+    def _end(self, session: Session, reason: str, error: str | None = None) -> None:
+        """Stop its task, answer what is still open, give its log back, and say so."""
+        scope = self._scopes.pop(session.instance_id, None)
         if scope is not None:
             scope.cancel()
         session.terminated(error)
@@ -162,10 +399,9 @@ class SessionSupervisor:
             session.log.close()
         except Exception:
             logger.exception("the log of session %s was not given back", session.id)
+        self._ended.add(session.info())
+        self.on_stopped.tell(session, reason)
 
-    def _tell(self, session: Session, reason: str) -> None:
-        if self._on_stopped is not None:
-            try:
-                self._on_stopped(session, reason)
-            except Exception:
-                logger.exception("a listener for the end of sessions failed")
+
+def _new_id() -> str:
+    return f"session_{uuid4().hex}"

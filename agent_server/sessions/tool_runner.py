@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import anyio.lowlevel
@@ -30,6 +30,8 @@ from agent_server.tools.ports import ExitStatus, Workspace
 from agent_server.tools.tool import PreparedCall, Tool, ToolResult
 
 if TYPE_CHECKING:
+    from agent_server.conversation.questions import FormField, UserAnswer
+    from agent_server.sessions.questions import Visit
     from agent_server.sessions.session import Session
 
 logger = logging.getLogger(__name__)
@@ -232,10 +234,11 @@ class CallContext:
         """Show progress: what is given replaces what was shown."""
         self._session.log.append(ToolCallUpserted(self._run.tool_call_id, content=content, locations=locations))
 
-    def open_terminal(self, command: str, cwd: str) -> LoggedTerminal:
-        """Show the live output of a command that runs on this side."""
-        terminal = LoggedTerminal(self._session, self._session.next_terminal_id())
-        self._session.log.append(TerminalStarted(terminal.terminal_id, self._run.tool_call_id, command, cwd))
+    def open_terminal(self, command: str, cwd: str, *, client_terminal_id: str | None = None) -> LoggedTerminal:
+        """Show the live output of a command that runs on this side, or record that of a terminal of the client's."""
+        terminal = LoggedTerminal(self._session, client_terminal_id or self._session.next_terminal_id())
+        owner: Literal["agent", "client"] = "agent" if client_terminal_id is None else "client"
+        self._session.log.append(TerminalStarted(terminal.terminal_id, self._run.tool_call_id, command, cwd, owner))
         return terminal
 
     async def ask_permission(self, title: str, *, subject: str) -> bool:
@@ -253,6 +256,21 @@ class CallContext:
         )
         decision = await self._session.approvals.ask(question, subject)
         return decision.startswith("approve")
+
+    async def ask_user(self, message: str, fields: tuple[FormField, ...]) -> UserAnswer | None:
+        """Let the user fill in a form; None where the client shows none."""
+        from agent_server.conversation.questions import UserForm
+
+        form = UserForm(message, fields, self._run.tool_call_id)
+        return await self._session.approvals.questions.ask(form, self._session.next_entry_id())
+
+    async def ask_to_visit(self, message: str, url: str) -> Visit | None:
+        """Ask the user to do something at a page; None where the client opens none."""
+        from agent_server.conversation.questions import UserVisit
+        from agent_server.sessions.questions import new_elicitation_id
+
+        visit = UserVisit(message, url, new_elicitation_id(), self._run.tool_call_id)
+        return await self._session.approvals.questions.send_to(visit, self._session.next_entry_id())
 
 
 class LoggedTerminal:

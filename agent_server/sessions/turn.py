@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from agent_server.conversation.content import encodable
 from agent_server.conversation.events import (
     MessagePart,
     MessageRole,
@@ -18,8 +19,12 @@ from agent_server.conversation.events import (
     UsageReported,
 )
 from agent_server.providers.provider import (
+    CompactionEnded,
+    CompactionStarted,
+    CompactionSummary,
     Finished,
     ModelRequest,
+    NoticeGiven,
     PartDelta,
     PlanProposed,
     ProviderEvent,
@@ -28,10 +33,12 @@ from agent_server.providers.provider import (
     ToolCallRequested,
     Usage,
 )
+from agent_server.sessions.prompts import TurnUsage
 from agent_server.sessions.tool_runner import ToolRun, end_unstarted, run_tools
 from agent_server.sessions.turn_scope import TurnCancelled, TurnScope
 
 if TYPE_CHECKING:
+    from agent_server.sessions.compactions import CompactionEvent, Compactions
     from agent_server.sessions.session import Session
 
 FAIRNESS_SLICE: Final = 32
@@ -42,7 +49,7 @@ MAX_DELTA_CHARS: Final = 256 * 1024
 
 
 class Turn:
-    """The work on one prompt."""
+    """The work on one prompt. ``usage`` is what its model calls cost so far; None: the provider has not said."""
 
     def __init__(self, session: Session, turn_id: int) -> None:
         self.turn_id = turn_id
@@ -50,8 +57,8 @@ class Turn:
         self._scope: TurnScope
         self._role: MessageRole | None = None
         self._message_id = 0
-        self.input_tokens = 0
-        self.output_tokens = 0
+        self._compactions: Compactions | None = None
+        self.usage: TurnUsage | None = None
 
     async def run(self, scope: TurnScope) -> StopReason:
         """Work until the model is done, or the limit of model requests is reached (Req: TN-12).
@@ -61,24 +68,34 @@ class Turn:
             TurnCancelled: the turn was cancelled.
         """
         self._scope = scope
-        for _ in range(self._session.limits.max_turn_requests):
-            finished, calls = await self._ask_model()
-            if not calls:  # the end of the turn ends the response too
-                return _stop_reason(finished)
-            self._session.log.append(
-                ModelResponded(tuple((run.provider_call_id, run.name, run.arguments) for run in calls))
-            )
-            self._role = None
-            await self._run_tools(calls)
-        return "max_turn_requests"
+        try:
+            for _ in range(self._session.limits.max_turn_requests):
+                finished, calls = await self._ask_model()
+                if not calls:  # the end of the turn ends the response too
+                    return _stop_reason(finished)
+                self._session.log.append(
+                    ModelResponded(tuple((run.provider_call_id, run.name, run.arguments) for run in calls))
+                )
+                self._role = None
+                await self._run_tools(calls)
+            return "max_turn_requests"
+        finally:
+            if self._compactions is not None:
+                self._compactions.end_open(cancelled=scope.cancelled)
 
     async def _ask_model(self) -> tuple[Finished, list[ToolRun]]:
         session = self._session
+        if not session.provider.ready:
+            await session.provider.wait_ready()
+            self._scope.check()
+        info = session.model_info
         request = ModelRequest(
-            model=session.model,
-            messages=session.log.context.messages,
+            model=info.id,
+            messages=session.log.context.messages_for(images=info.images, audio=info.audio),
             tools=session.tools.specs,
+            system=session.system,
             cwd=session.cwd,
+            trace=session.trace,
         )
         calls: list[ToolRun] = []
         try:
@@ -132,23 +149,39 @@ class Turn:
         elif isinstance(event, PlanProposed):
             session.log.append(PlanUpdated(event.entries))
         elif isinstance(event, Usage):
-            self.input_tokens += event.input_tokens
-            self.output_tokens += event.output_tokens
-            session.log.append(
-                UsageReported(
-                    event.input_tokens,
-                    event.output_tokens,
-                    event.cached_read_tokens,
-                    event.cached_write_tokens,
-                    event.thought_tokens,
-                    session.window_tokens,
-                    event.cost_usd,
-                )
+            self._count(event)
+        elif isinstance(event, NoticeGiven):
+            from agent_server.sessions.notices import raise_notice
+
+            raise_notice(session.log, event.severity, event.title, event.description)
+        elif isinstance(event, CompactionStarted | CompactionSummary | CompactionEnded):
+            self._compact(event)
+
+    def _count(self, event: Usage) -> None:
+        self.usage = (self.usage or TurnUsage()).plus(event)
+        self._session.log.append(
+            UsageReported(
+                event.input_tokens,
+                event.output_tokens,
+                event.cached_read_tokens,
+                event.cached_write_tokens,
+                event.thought_tokens,
+                self._session.window_tokens,
+                event.cost_usd,
             )
+        )
+
+    def _compact(self, event: CompactionEvent) -> None:
+        if self._compactions is None:
+            from agent_server.sessions.compactions import Compactions
+
+            self._compactions = Compactions(self._session.log, self._session.next_entry_id)
+        self._compactions.take(event)
+        self._role = None  # what is said next comes behind it, also in a transcript
 
     def _say(self, role: MessageRole, text: str) -> None:
         if not text.isascii():
-            text = _encodable(text)
+            text = encodable(text)
         if text:
             self._open_message(role)
         for start in range(0, len(text), MAX_DELTA_CHARS):
@@ -174,14 +207,3 @@ class Turn:
 
 def _stop_reason(finished: Finished) -> StopReason:
     return finished.reason if finished.reason in ("max_tokens", "refusal") else "end_turn"
-
-
-def _encodable(text: str) -> str:
-    """Lone surrogates cannot be written as UTF-8; everything that enters the log can."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode()
-    return text
-
-

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from agent_server.conversation.tool_calls import Location, ToolContent
+
+if TYPE_CHECKING:
+    from agent_server.conversation.questions import FormField, UserAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +143,36 @@ class ToolContext(Protocol):
     ) -> None:
         """Show progress: what is given replaces what was shown."""
 
-    def open_terminal(self, command: str, cwd: str) -> TerminalWriter:
-        """Show the live output of a command that runs on this side."""
+    def open_terminal(self, command: str, cwd: str, *, client_terminal_id: str | None = None) -> TerminalWriter:
+        """Show the live output of a command that runs on this side, or record that of a terminal of the client's."""
 
     async def ask_permission(self, title: str, *, subject: str) -> bool:
         """Put one more question about this call to the user. True: go on."""
+
+    async def ask_user(self, message: str, fields: tuple[FormField, ...]) -> UserAnswer | None:
+        """Let the user fill in a form; None where the client shows none. What was accepted fits the form.
+
+        Raises:
+            ToolError: this may not be asked (a form never asks for a secret), or no usable answer came in time.
+        """
+
+    async def ask_to_visit(self, message: str, url: str) -> VisitAnswer | None:
+        """Ask the user to do something at a page: a login, say; None where the client opens none.
+
+        Raises:
+            ToolError: the URL is not safe, or no usable answer came in time.
+        """
+
+
+class VisitAnswer(Protocol):
+    """What the user said to being sent to a page: ``accept``, ``decline`` or ``cancel``."""
+
+    @property
+    def action(self) -> str:
+        """``accept``: they agreed to go; what they do there is heard in other ways."""
+
+    def completed(self) -> None:
+        """What was to be done there is done. Tell it once that is known."""
 
 
 class TerminalWriter(Protocol):

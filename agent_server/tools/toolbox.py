@@ -39,6 +39,7 @@ def default_toolbox(*, in_editor: bool = False, command_timeout_s: float = 120.0
 
     Req: TL-01
     """
+    from agent_server.tools.ask_user import AskUser
     from agent_server.tools.delete_file import DeleteFile
     from agent_server.tools.edit_file import EditFile
     from agent_server.tools.find import Find
@@ -51,4 +52,5 @@ def default_toolbox(*, in_editor: bool = False, command_timeout_s: float = 120.0
 
     reading: tuple[Tool, ...] = (ReadFile(), ListDirectory(), Find(), Grep())
     changing: tuple[Tool, ...] = (WriteFile(), EditFile(), DeleteFile(), MoveFile())
-    return Toolbox((*reading, *changing, RunCommand(in_editor=in_editor, timeout_s=command_timeout_s)))
+    running = RunCommand(in_editor=in_editor, timeout_s=command_timeout_s)
+    return Toolbox((*reading, *changing, running, AskUser()))

@@ -14,6 +14,7 @@ from agent_server.providers.provider import (
     ModelInfo,
     ModelRequest,
     ProviderEvent,
+    SimpleProvider,
     TextDelta,
     ToolCallRequested,
 )
@@ -43,7 +44,7 @@ def say(text: str, **more: Any) -> dict[str, Any]:
 WAIT = {"wait_for_cancel": True}
 
 
-class PuppetModel:
+class PuppetModel(SimpleProvider):
     """A model that says what the test tells it to, when it tells it to.
 
     ``seen`` holds the messages of every request as they were then.

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from agent_server.agent.connection_handlers import initialize_result
+from agent_server.agent.features import Features, initialize_result
 from agent_server.conversation.content import TextPart
 from agent_server.protocol.v1.content import TextContent
 from agent_server.protocol.v1.initialize import InitializeResponse
@@ -55,7 +55,7 @@ async def test_a_chunk_is_the_same_bytes_by_prefix_by_dictionary_and_by_model(tm
         await model.asked(1)
         model.finish(1, *(e for text in TEXTS for e in (TextDelta(text), PartDelta(TextPart(text)))))
         await client.answer(prompt)
-        assert len(raw) == 2 * len(TEXTS) + 1
+        assert len(raw) == 2 * len(TEXTS) + 2, "the title and the answer come last"
         for text, by_prefix, by_dictionary in zip(TEXTS, raw[::2], raw[1::2], strict=False):
             message_id = orjson.loads(by_prefix)["params"]["update"]["messageId"]
             chunk = AgentMessageChunk(content=TextContent(text=text), message_id=message_id)
@@ -83,7 +83,7 @@ async def test_a_thought_is_the_same_bytes_by_prefix_and_by_model(tmp_path: Path
 
 
 def test_the_answer_to_initialize_is_the_bytes_that_its_model_would_give() -> None:
-    result = initialize_result()
+    result = initialize_result(Features(), {})
     assert orjson.dumps(result) == InitializeResponse.model_validate(result).to_json()
 
 

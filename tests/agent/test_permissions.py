@@ -37,7 +37,8 @@ async def test_a_question_holds_all_that_a_user_needs_to_decide(tmp_path: Path) 
         prompt = client.prompt(session_id)
         question = (await client.asked(ASK))["params"]
         snapshot = house.session(session_id).snapshot()
-        assert snapshot.pending_approvals == (question["toolCall"]["toolCallId"],)
+        (pending,) = snapshot.pending_approvals
+        assert pending.tool_call_id == question["toolCall"]["toolCallId"]
         assert snapshot.waiting_for_user
         assert question["sessionId"] == session_id
         assert question["toolCall"] == {

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from agent_server.agent.connection_handlers import AgentConnection
+from agent_server.agent.agent_methods import AgentMethods
 from agent_server.agent.session_handlers import AgentSession
 from agent_server.client.client import RemoteAgent
 from agent_server.client.session import RemoteSession
 from agent_server.connection.handlers import handlers_of, handles
 from agent_server.connection.router import Router
+from agent_server.protocol.extensions import EXTENSION_AGENT_METHODS
 from agent_server.protocol.method import Scope
 from agent_server.protocol.v1.content import TextContent
 from agent_server.protocol.v1.initialize import AuthenticateRequest, AuthenticateResponse
@@ -32,7 +33,10 @@ from .wire import SmallAgent, SmallSession, on_loop, outcome, prompt, serving
 @pytest.mark.req("JR-02")
 @pytest.mark.parametrize(
     ("methods", "connection_class", "session_class"),
-    [(AGENT_METHODS, AgentConnection, AgentSession), (CLIENT_METHODS, RemoteAgent, RemoteSession)],
+    [
+        ([*AGENT_METHODS, *EXTENSION_AGENT_METHODS], AgentMethods, AgentSession),
+        (CLIENT_METHODS, RemoteAgent, RemoteSession),
+    ],
     ids=["agent", "client"],
 )
 def test_every_method_of_a_side_has_a_handler_declared_by_its_constant(

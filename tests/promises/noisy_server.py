@@ -18,6 +18,7 @@ from agent_server.providers.provider import (
     ModelInfo,
     ModelRequest,
     ProviderEvent,
+    SimpleProvider,
     TextDelta,
     ToolCallRequested,
 )
@@ -41,7 +42,7 @@ def make_noise() -> None:
     os.system("echo NOISE from a shell")
 
 
-class NoisyModel:
+class NoisyModel(SimpleProvider):
     """Makes noise, reads stdin, and says what it read."""
 
     id = "noisy"

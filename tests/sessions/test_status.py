@@ -56,7 +56,7 @@ async def test_a_turn_with_a_tool_is_thinking_executing_thinking_idle(tmp_path: 
         model.finish(2)
         await asked.outcome()
         assert not session.snapshot().turn_active
-        assert told.words == ["idle", "thinking", "tool_executing", "thinking", "idle"]
+        assert told.words == ["initializing", "idle", "thinking", "tool_executing", "thinking", "idle"]
 
 
 @pytest.mark.req("ST-05", "ST-07")
@@ -78,10 +78,10 @@ async def test_a_failure_is_an_error_until_the_next_turn(tmp_path: Path) -> None
         model.finish(2)
         await asked.outcome()
         assert session.snapshot().last_error is None
-        assert told.words == ["idle", "thinking", "error", "thinking", "idle"]
+        assert told.words == ["initializing", "idle", "thinking", "error", "thinking", "idle"]
 
 
-@pytest.mark.req("ST-01", "ST-07", "ST-09")
+@pytest.mark.req("ST-01", "ST-06", "ST-07", "ST-09")
 @in_loop
 async def test_plan_is_shown_while_nothing_runs_and_the_activity_while_something_does(tmp_path: Path) -> None:
     model, told = PuppetModel(), Told()
@@ -96,7 +96,7 @@ async def test_plan_is_shown_while_nothing_runs_and_the_activity_while_something
         session.cancel()
         await asked.outcome()
         session.set_mode("ask")
-        assert told.words == ["idle", "plan", "thinking", "plan", "idle"]
+        assert told.words == ["initializing", "idle", "plan", "thinking", "plan", "idle"]
 
 
 @pytest.mark.req("ST-08")

@@ -14,11 +14,12 @@ import psutil
 import pytest
 
 from agent_server.conversation.content import TextPart, text_of
+from agent_server.conversation.questions import FormField, UserAnswer
 from agent_server.conversation.tool_calls import Location, TerminalRef, ToolContent, ToolKind
 from agent_server.errors import ToolError
 from agent_server.tools.local_shell import run_shell
 from agent_server.tools.local_workspace import LocalWorkspace
-from agent_server.tools.ports import CommandObserver, ExitStatus, TerminalWriter
+from agent_server.tools.ports import CommandObserver, ExitStatus, TerminalWriter, VisitAnswer
 from agent_server.tools.run_command import RunCommand, command_title, fenced_command
 from agent_server.tools.tool import PreparedCall, ToolResult
 
@@ -58,12 +59,20 @@ class Context:
     ) -> None:
         self.reports.append(content)
 
-    def open_terminal(self, command: str, cwd: str) -> TerminalWriter:
+    def open_terminal(
+        self, command: str, cwd: str, *, client_terminal_id: str | None = None
+    ) -> TerminalWriter:
         self.opened.append((command, cwd))
         return self.terminal
 
     async def ask_permission(self, title: str, *, subject: str) -> bool:
         raise AssertionError("a command asks for nothing besides its own approval")
+
+    async def ask_user(self, message: str, fields: tuple[FormField, ...]) -> UserAnswer | None:
+        raise AssertionError("a command asks for nothing")
+
+    async def ask_to_visit(self, message: str, url: str) -> VisitAnswer | None:
+        raise AssertionError("a command asks for nothing")
 
 
 class EditorWorkspace(LocalWorkspace):

@@ -35,6 +35,7 @@ def test_the_catalogue_of_tools() -> None:
         ("delete_file", ToolKind.DELETE, True),
         ("move_file", ToolKind.MOVE, True),
         ("run_command", ToolKind.EXECUTE, True),
+        ("ask_user", ToolKind.OTHER, False),
     ]
 
 

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from agent_server.conversation.content import text_of
+from agent_server.conversation.questions import FormField, UserAnswer
 from agent_server.conversation.tool_calls import FileChange, Location, ToolContent
 from agent_server.errors import ToolError
 from agent_server.tools.local_workspace import LocalWorkspace
-from agent_server.tools.ports import ExitStatus, TerminalWriter, Workspace
+from agent_server.tools.ports import ExitStatus, TerminalWriter, VisitAnswer, Workspace
 from agent_server.tools.tool import PreparedCall, Tool, ToolResult
 
 
@@ -30,11 +31,19 @@ class RecordingContext:
     ) -> None:
         self.reports.append((content, locations))
 
-    def open_terminal(self, command: str, cwd: str) -> TerminalWriter:
+    def open_terminal(
+        self, command: str, cwd: str, *, client_terminal_id: str | None = None
+    ) -> TerminalWriter:
         return RecordingTerminal(f"{cwd}$ {command}")
 
     async def ask_permission(self, title: str, *, subject: str) -> bool:
         return False
+
+    async def ask_user(self, message: str, fields: tuple[FormField, ...]) -> UserAnswer | None:
+        return None
+
+    async def ask_to_visit(self, message: str, url: str) -> VisitAnswer | None:
+        return None
 
 
 @dataclass

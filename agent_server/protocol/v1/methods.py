@@ -124,6 +124,7 @@ SESSION_LOAD: Final[RequestMethod[LoadSessionRequest, LoadSessionResponse]] = Re
     f"{_HISTORY}:LoadSessionResponse",
     "loadSession",
     needs=needs_of_setup,
+    exclusive=True,
 )
 SESSION_RESUME: Final[RequestMethod[ResumeSessionRequest, ResumeSessionResponse]] = RequestMethod(
     "session/resume",
@@ -133,6 +134,7 @@ SESSION_RESUME: Final[RequestMethod[ResumeSessionRequest, ResumeSessionResponse]
     f"{_HISTORY}:ResumeSessionResponse",
     "sessionCapabilities.resume",
     needs=needs_of_setup,
+    exclusive=True,
 )
 SESSION_LIST: Final[RequestMethod[ListSessionsRequest, ListSessionsResponse]] = RequestMethod(
     "session/list",

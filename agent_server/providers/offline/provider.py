@@ -17,6 +17,7 @@ from agent_server.providers.provider import (
     ModelRequest,
     PlanProposed,
     ProviderEvent,
+    SimpleProvider,
     TextDelta,
     ToolCallRequested,
 )
@@ -27,7 +28,7 @@ NOTICE = (
 )
 
 
-class OfflineProvider:
+class OfflineProvider(SimpleProvider):
     """Deterministic work without a model: slash commands, plain sentences, and test prompts for editors.
 
     It asks for tools like any model does, so permissions, diffs and terminals are the real ones. It never reports
@@ -94,7 +95,7 @@ async def _answer(request: ModelRequest, index: int) -> AsyncGenerator[ProviderE
     missing = [call.name for call in step.calls if call.name not in offered]
     text = f"This needs the tool `{missing[0]}`, which this session does not offer." if missing else step.text
     if not _has_spoken(request.messages):
-        text = f"{NOTICE}\n\n{text}" if text else NOTICE
+        text = f"{text}\n\n{NOTICE}" if text else NOTICE  # behind it: the first line becomes the title
     if text:
         yield TextDelta(text)
     if missing:

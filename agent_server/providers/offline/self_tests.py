@@ -11,11 +11,15 @@ from itertools import repeat
 from typing import TypeAlias, get_args
 
 from agent_server.conversation.content import ImagePart
-from agent_server.conversation.events import PlanEntry
+from agent_server.conversation.events import CompactionOutcome, PlanEntry
 from agent_server.errors import ErrorKind, ProviderError
 from agent_server.providers.provider import (
+    CompactionEnded,
+    CompactionStarted,
+    CompactionSummary,
     Finished,
     ModelRequest,
+    NoticeGiven,
     PartDelta,
     PlanProposed,
     ProviderEvent,
@@ -31,7 +35,10 @@ MAX_CHUNK_BYTES = 1 << 20
 MAX_ROUND_TRIPS = 1_000_000
 MAX_COMMAND_CHARS = 4096
 
-KNOWN = "stream N BYTES [Y], noop, wait, perm N, fs N, terminal CMD, plan, thought, error [KIND], image"
+KNOWN = (
+    "stream N BYTES [Y], noop, wait, perm N, fs N, terminal CMD, plan, thought, error [KIND], image, notice,"
+    " compact [END], form, url"
+)
 
 # One black pixel.
 PIXEL_PNG_BASE64 = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgAB5Sfe/AAAAABJRU5ErkJggg=="
@@ -53,10 +60,14 @@ def self_test(text: str, request: ModelRequest, *, answered: bool) -> Events:
         return _nothing()
     if name in ("perm", "fs"):
         return _round_trips(name, words[2:3], request)
+    if name in ("form", "url"):
+        return _tool({"action": name}, request)
     if name == "terminal":
         return _terminal(text, request)
     if name == "error":
         return _error(words[2] if len(words) > 2 else "raw")
+    if name == "compact":
+        return _compact(words[2] if len(words) > 2 else "completed")
     stream = _FIXED.get(name)
     return stream() if stream else _line(f"Unknown test. Known: {KNOWN}.")
 
@@ -168,6 +179,28 @@ async def _image() -> Events:
     yield Finished()
 
 
+async def _notice() -> Events:
+    yield NoticeGiven("info", "This is for your information.")
+    yield NoticeGiven("warning", "This is a warning.", "It says what may go wrong.\nIt has two lines.")
+    yield NoticeGiven("error", "This is an error.", "The turn goes on all the same.")
+    yield Finished()
+
+
+def _compact(word: str) -> Events:
+    for end in get_args(CompactionOutcome):
+        if word == end:
+            return _compaction(end)
+    return _line(f"Usage: /test compact [END], END one of {', '.join(get_args(CompactionOutcome))}.")
+
+
+async def _compaction(end: CompactionOutcome) -> Events:
+    yield CompactionStarted("test")
+    yield CompactionSummary("test", "The test prompt asked for a compaction. ")
+    yield CompactionSummary("test", "Nothing was left out.")
+    yield CompactionEnded("test", end, "The test prompt asked for a failure." if end == "failed" else None)
+    yield Finished()
+
+
 def _error(word: str) -> Events:
     for kind in get_args(ErrorKind):
         if word == kind:
@@ -181,4 +214,10 @@ async def _raise(kind: ErrorKind) -> Events:
     yield Finished()
 
 
-_FIXED: dict[str, Callable[[], Events]] = {"wait": wait, "plan": _plan, "thought": _thought, "image": _image}
+_FIXED: dict[str, Callable[[], Events]] = {
+    "wait": wait,
+    "plan": _plan,
+    "thought": _thought,
+    "image": _image,
+    "notice": _notice,
+}

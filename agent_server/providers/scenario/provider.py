@@ -21,7 +21,14 @@ from typing import Any
 import anyio
 
 from agent_server.errors import ProviderError
-from agent_server.providers.provider import Command, ModelInfo, ModelRequest, ProviderEvent, ToolCallRequested
+from agent_server.providers.provider import (
+    Command,
+    ModelInfo,
+    ModelRequest,
+    ProviderEvent,
+    SimpleProvider,
+    ToolCallRequested,
+)
 from agent_server.providers.scenario.loading import checked_scenario, read_scenario
 from agent_server.providers.scenario.position import Conversations
 from agent_server.providers.scenario.script import CallTool, Crash, Emit, Fail, Scenario, ScriptedTurn, Wait
@@ -36,10 +43,11 @@ def load_scenario(path: str) -> ScenarioProvider:
     return ScenarioProvider(read_scenario(path))
 
 
-class ScenarioProvider:
+class ScenarioProvider(SimpleProvider):
     """Plays one scenario, from its beginning in each conversation. It implements `Provider`."""
 
     id = "scenario"
+    system_prompts = True
 
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
@@ -69,7 +77,7 @@ class ScenarioProvider:
             ProviderError: the scenario says so, or it holds no turn that answers this request.
             RuntimeError: the scenario says ``crash``.
         """
-        conversation = self._conversations.of(request.messages)
+        conversation = self._conversations.of(request.messages, request.system)
         turn = conversation.next_turn()
         response = conversation.responses
         if turn is None:

@@ -64,6 +64,7 @@ def _match() -> Schema:
         "description": "Which request the turn answers.",
         "anyOf": [
             _object({"prompt": prompt}, "prompt"),
+            _object({"system": _text("A regular expression, searched for in the client's system prompt.")}, "system"),
             _object({"tool_result": newest}, "tool_result"),
         ],
     }
@@ -78,6 +79,8 @@ def _steps() -> list[Schema]:
         _object(_TOOL, "tool"),
         _object({"plan": _list(_object(_PLAN_ENTRY, "content"), "The whole plan, replacing the former one.")}, "plan"),
         _object({"usage": _object(_USAGE)}, "usage"),
+        _object({"notice": _object(_NOTICE, "title")}, "notice"),
+        _object({"compaction": _object(_COMPACTION)}, "compaction"),
         _object({"delay_ms": _number("Wait.")}, "delay_ms"),
         _object({"wait_for_cancel": _true("Wait until the response is cancelled.")}, "wait_for_cancel"),
         _object({"error": _object(_ERROR, "kind")}, "error"),
@@ -125,6 +128,8 @@ def _choice(description: str, *words: str) -> Schema:
 _MODEL = {
     "id": _text("What selects the model."),
     "name": _text("What people see. Default: the id."),
+    "images": _flag("Whether the model can take images. Default: true."),
+    "audio": _flag("Whether the model can take sounds. Default: true."),
 }
 _COMMAND = {
     "name": _text("Without the slash."),
@@ -153,6 +158,16 @@ _USAGE = {
     "cached_write_tokens": _whole("Default: 0."),
     "thought_tokens": _whole("Default: 0."),
     "cost_usd": _number("What the call cost. Default: unknown."),
+}
+_NOTICE = {
+    "severity": _choice("Default: info.", "info", "warning", "error"),
+    "title": _text("The one line that stands alone."),
+    "description": _text("What else there is to say."),
+}
+_COMPACTION = {
+    "summary": _list(_text("The summary goes on."), "The pieces of the summary. Default: none."),
+    "status": _choice("How it ends. Default: completed.", "completed", "failed", "cancelled"),
+    "error": _text("Why it failed."),
 }
 _ERROR = {
     "kind": _choice("Why the model cannot answer.", *ERROR_KINDS),

@@ -12,8 +12,12 @@ from agent_server.conversation.events import PlanEntry
 from agent_server.errors import ErrorKind
 from agent_server.providers.provider import (
     Command,
+    CompactionEnded,
+    CompactionStarted,
+    CompactionSummary,
     Finished,
     ModelInfo,
+    NoticeGiven,
     PartDelta,
     PlanProposed,
     ProviderEvent,
@@ -75,6 +79,13 @@ class PromptMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class SystemMatch:
+    """The instructions of the client hold this."""
+
+    pattern: re.Pattern[str]
+
+
+@dataclass(frozen=True, slots=True)
 class ToolResultMatch:
     """One of the newest tool results is so; None means any."""
 
@@ -89,7 +100,7 @@ class ScriptedTurn:
 
     steps: tuple[Step, ...]
     finish: Finished
-    match: PromptMatch | ToolResultMatch | None = None
+    match: PromptMatch | SystemMatch | ToolResultMatch | None = None
     repeat: bool = False
 
 
@@ -111,9 +122,14 @@ def scenario_from(data: dict[str, Any], name: str) -> Scenario:
     return Scenario(
         name,
         tuple(_turn(turn) for turn in data["turns"]),
-        tuple(ModelInfo(m["id"], m.get("name", m["id"]), window_tokens=window_tokens) for m in models),
+        tuple(_model(model, window_tokens) for model in models),
         tuple(Command(**command) for command in data.get("commands", ())),
     )
+
+
+def _model(data: dict[str, Any], window_tokens: int | None) -> ModelInfo:
+    can = {"images": data.get("images", True), "audio": data.get("audio", True)}
+    return ModelInfo(data["id"], data.get("name", data["id"]), window_tokens=window_tokens, **can)
 
 
 def _turn(data: dict[str, Any]) -> ScriptedTurn:
@@ -126,9 +142,11 @@ def _turn(data: dict[str, Any]) -> ScriptedTurn:
     return ScriptedTurn(tuple(_step(step) for step in steps), Finished(reason), match, data.get("repeat", False))
 
 
-def _match(data: dict[str, Any]) -> PromptMatch | ToolResultMatch:
+def _match(data: dict[str, Any]) -> PromptMatch | SystemMatch | ToolResultMatch:
     if "prompt" in data:
         return PromptMatch(re.compile(data["prompt"]))
+    if "system" in data:
+        return SystemMatch(re.compile(data["system"]))
     result = data["tool_result"]
     pattern = re.compile(result["text"]) if "text" in result else None
     return ToolResultMatch(result.get("name"), pattern, result.get("error"))
@@ -145,6 +163,19 @@ def _streamed(kind: type[TextDelta] | type[ThoughtDelta], text: str, data: dict[
 
 def _tool(data: dict[str, Any]) -> CallTool:
     return CallTool(data["tool"], data.get("arguments", {}), data.get("id"))
+
+
+def _notice(data: dict[str, Any]) -> Emit:
+    notice = data["notice"]
+    return Emit((NoticeGiven(notice.get("severity", "info"), notice["title"], notice.get("description")),))
+
+
+def _compaction(data: dict[str, Any]) -> Emit:
+    compaction = data["compaction"]
+    name = "compaction"  # each ends before the next begins, so one name does for all
+    summary = (CompactionSummary(name, text) for text in compaction.get("summary", ()))
+    end = CompactionEnded(name, compaction.get("status", "completed"), compaction.get("error"))
+    return Emit((CompactionStarted(name), *summary, end))
 
 
 def _error(data: dict[str, Any]) -> Fail:
@@ -168,6 +199,8 @@ _READERS: dict[str, Callable[[dict[str, Any]], Step]] = {
     "tool": _tool,
     "plan": lambda data: Emit((PlanProposed(tuple(PlanEntry(**entry) for entry in data["plan"])),)),
     "usage": lambda data: Emit((Usage(**data["usage"]),)),
+    "notice": _notice,
+    "compaction": _compaction,
     "delay_ms": lambda data: Wait(data["delay_ms"] / 1000),
     "wait_for_cancel": lambda data: Wait(None),
     "error": _error,

@@ -1,0 +1,273 @@
+"""The connection-scoped methods of the agent side: one object per connection, from the answer to ``initialize`` on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from agent_server.agent.extension_methods import ExtensionMethods
+from agent_server.agent.features import Features, auth_methods
+from agent_server.agent.history import check_seat, tell_history
+from agent_server.agent.session_handlers import AgentSession
+from agent_server.agent.setup import check_setup, extras_of, invalid, system_prompt_of
+from agent_server.agent.welcome import listed, load_result, new_session_result
+from agent_server.connection.handlers import Deferred, answered, handles
+from agent_server.connection.router import Router
+from agent_server.errors import RpcError, SessionNotFound
+from agent_server.protocol.extensions import EXTENSION_AGENT_METHODS
+from agent_server.protocol.v1.methods import (
+    AGENT_METHODS,
+    AUTHENTICATE,
+    INITIALIZE,
+    LOGOUT,
+    SESSION_CLOSE,
+    SESSION_DELETE,
+    SESSION_LIST,
+    SESSION_LOAD,
+    SESSION_NEW,
+    SESSION_RESUME,
+)
+from agent_server.sessions.spec import SessionSpec
+
+if TYPE_CHECKING:
+    from agent_server.agent.service import AgentService
+    from agent_server.agent.setup import Setup
+    from agent_server.connection.connection import Connection
+    from agent_server.protocol.v1.history import (
+        DeleteSessionRequest,
+        DeleteSessionResponse,
+        ListSessionsRequest,
+        ListSessionsResponse,
+        LoadSessionRequest,
+        LoadSessionResponse,
+        ResumeSessionRequest,
+        ResumeSessionResponse,
+    )
+    from agent_server.protocol.v1.initialize import (
+        AuthenticateRequest,
+        AuthenticateResponse,
+        InitializeRequest,
+        InitializeResponse,
+        LogoutRequest,
+        LogoutResponse,
+    )
+    from agent_server.protocol.v1.session import (
+        CloseSessionRequest,
+        CloseSessionResponse,
+        NewSessionRequest,
+        NewSessionResponse,
+    )
+    from agent_server.sessions.prompts import PromptStopped
+    from agent_server.sessions.session import Session
+
+AUTH_REQUIRED: Final = -32000
+INTERNAL_ERROR: Final = -32603
+METHOD_NOT_FOUND: Final = -32601
+
+SESSIONS_PER_PAGE: Final = 50
+
+
+class AgentMethods(ExtensionMethods):
+    """Answers for the connection: its sessions come and go here.
+
+    Attributes:
+        client_capabilities: what the client said that it can do, as it stood on the wire.
+        ever_had_session: whether a session was ever made or reached on this connection.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        service: AgentService,
+        features: Features,
+        initialize: Callable[[InitializeRequest], Any],
+    ) -> None:
+        super().__init__(connection, service)
+        self._features = features
+        self._initialize = initialize
+        self._sessions: dict[str, AgentSession] = {}
+        self.client_capabilities: dict[str, Any] = {}
+        self.ever_had_session = False
+
+    def find_session(self, session_id: str) -> AgentSession:
+        """What answers for a live session of this connection.
+
+        Raises:
+            SessionNotFound: the connection did not make, load or resume it, or it lives no more.
+        """
+        agent_session = self._sessions.get(session_id)
+        if agent_session is None:
+            raise SessionNotFound(session_id)
+        if self._service.supervisor.get(session_id) is not agent_session.session:  # another incarnation since
+            raise SessionNotFound(session_id)
+        return agent_session
+
+    def detach(self) -> None:
+        """The client has gone: its sessions live on without it."""
+        self.stop_listening()
+        for agent_session in self._sessions.values():
+            agent_session.session.detach(agent_session.attachment)
+
+    @handles(INITIALIZE)
+    def initialize(self, params: InitializeRequest) -> Deferred[InitializeResponse]:
+        """A repeat."""
+        answer: Deferred[InitializeResponse] = self._initialize(params)
+        return answer
+
+    # Logins
+
+    @handles(AUTHENTICATE)
+    async def authenticate(self, params: AuthenticateRequest) -> AuthenticateResponse:
+        """Log in by a method of ours; those of the terminal never come here. Spec: authentication."""
+        await self._log_in(params.method_id)
+        return AUTHENTICATE.encoded({})
+
+    @handles(LOGOUT)
+    async def logout(self, params: LogoutRequest) -> LogoutResponse:
+        """Forget the login; open sessions refuse prompts from now on. Spec: authentication."""
+        await self._log_out()
+        return LOGOUT.encoded({})
+
+    async def _log_in(self, method_id: str) -> None:
+        login = self._features.login
+        methods = () if login is None else login.methods
+        if login is None or method_id not in {method.id for method in methods if method.terminal is None}:
+            raise invalid("params.methodId is none of the methods that may be used here")
+        await login.authenticate(method_id)
+
+    async def _log_out(self) -> None:
+        if self._features.login is None:
+            raise RpcError(METHOD_NOT_FOUND, "Method not found", {"details": "there is nothing to log out of"})
+        await self._features.login.logout()
+
+    @property
+    def needs_login(self) -> bool:
+        """Whether anything here can ask for a login."""
+        return self._features.login is not None
+
+    def require_login(self) -> None:
+        """Let pass who is logged in, or need not be.
+
+        Raises:
+            RpcError: -32000 where the client was offered a way to log in, else -32603.
+        """
+        login = self._features.login
+        if login is None or login.logged_in:
+            return
+        if auth_methods(login, self.client_capabilities):
+            raise RpcError(AUTH_REQUIRED, "Authentication required", {"details": "log in first"})
+        details = "a login is needed, and none of its ways works in this client"
+        raise RpcError(INTERNAL_ERROR, "Internal error", {"details": details})
+
+    # Sessions
+
+    @handles(SESSION_NEW)
+    def new_session(self, params: NewSessionRequest) -> Deferred[NewSessionResponse]:
+        """Start a session; what it has to say follows its response (Req: SM-02..SM-04, SM-21)."""
+        spec = self._spec(params)
+        session = self._service.supervisor.create(spec)
+        agent_session = self._enter(session, spec)
+        agent_session.attach()
+        return answered(SESSION_NEW.encoded(new_session_result(session)), agent_session.announce)
+
+    @handles(SESSION_LOAD)
+    async def load_session(self, params: LoadSessionRequest) -> Deferred[LoadSessionResponse]:
+        """Tell everything that happened in a session, then go on with it (Req: JR-22)."""
+        spec = self._spec(params)
+        session_id = params.session_id
+        with check_seat(self._service, self.connection, session_id):
+            agent_session = await self._reopen(session_id, spec)
+            await tell_history(agent_session, self.connection)
+            agent_session.tell_settings()
+            agent_session.attach()
+        return answered(SESSION_LOAD.encoded(load_result(agent_session.session)), agent_session.go_on)
+
+    @handles(SESSION_RESUME)
+    async def resume_session(self, params: ResumeSessionRequest) -> Deferred[ResumeSessionResponse]:
+        """Go on with a session whose history the client knows; what it has to say follows the response."""
+        spec = self._spec(params)
+        with check_seat(self._service, self.connection, params.session_id):
+            agent_session = await self._reopen(params.session_id, spec)
+            agent_session.attach()
+        return answered(SESSION_RESUME.encoded(load_result(agent_session.session)), agent_session.announce)
+
+    @handles(SESSION_LIST)
+    def list_sessions(self, params: ListSessionsRequest) -> ListSessionsResponse:
+        """One page of all sessions there are, the newest first. Spec: session-list."""
+        return SESSION_LIST.encoded(self._page(params.cwd, params.cursor))
+
+    @handles(SESSION_CLOSE)
+    async def close_session(self, params: CloseSessionRequest) -> CloseSessionResponse:
+        """Cancel its work, answer its prompts, free it; its log stays (Req: SM-07, SM-23)."""
+        agent_session = self.find_session(params.session_id)
+        await self._service.supervisor.stop(params.session_id)
+        self._leave(agent_session)
+        return SESSION_CLOSE.encoded({})
+
+    @handles(SESSION_DELETE)
+    async def delete_session(self, params: DeleteSessionRequest) -> DeleteSessionResponse:
+        """Close it if it lives, and forget it; whatever is not there is deleted already (Req: PE-09)."""
+        await self._service.supervisor.delete(params.session_id)
+        agent_session = self._sessions.get(params.session_id)
+        if agent_session is not None:
+            self._leave(agent_session)
+        return SESSION_DELETE.encoded({})
+
+    def prompt_result(self, outcome: PromptStopped) -> dict[str, Any]:
+        """The answer to a prompt; says which id the prompt's own message has."""
+        result: dict[str, Any] = {"stopReason": outcome.stop_reason}
+        if outcome.message_id is not None:
+            result["_meta"] = {"agent_server": {"messageId": str(outcome.message_id)}}
+        return result
+
+    def _spec(self, params: Setup) -> SessionSpec:
+        """What the session is made from; nothing was made yet when this raises."""
+        self.require_login()
+        check_setup(params, self._features)
+        extras = extras_of(params.meta)
+        return self._service.spec(
+            self.connection,
+            params.cwd,
+            params.additional_directories,
+            extras,
+            system_prompt_of(params),
+        )
+
+    def _page(self, cwd: str | None, cursor: str | None, archived: str = "exclude") -> dict[str, Any]:
+        if cwd is not None and (not os.path.isabs(cwd) or "\0" in cwd):
+            raise invalid("params.cwd must be an absolute path")
+        return listed(self._service, cwd, cursor, archived, SESSIONS_PER_PAGE)
+
+    async def _reopen(self, session_id: str, spec: SessionSpec) -> AgentSession:
+        supervisor = self._service.supervisor
+        try:
+            session = await supervisor.open(session_id, spec)
+            if session.spec is not spec:  # it lived already
+                session.adopt(spec.workspace)
+        except ValueError:
+            raise invalid("params.cwd must be the directory that the session works in") from None
+        if spec.system_prompt is not None:
+            session.set_system_prompt(spec.system_prompt)
+        return self._enter(session, spec)
+
+    def _enter(self, session: Session, spec: SessionSpec) -> AgentSession:
+        """The session is one of this connection's from now on."""
+        self._service.bind(spec, session.id)
+        self.ever_had_session = True
+        agent_session = self._sessions.get(session.id)
+        if agent_session is None or agent_session.session is not session:
+            agent_session = AgentSession(self._service, self.connection, session, self)
+            self._sessions[session.id] = agent_session
+        else:
+            agent_session.see_anew()
+        return agent_session
+
+    def _leave(self, agent_session: AgentSession) -> None:
+        self._sessions.pop(agent_session.session.id, None)
+        agent_session.session.detach(agent_session.attachment)
+
+
+def agent_router() -> Router:
+    """Who answers what, once the connection is initialized."""
+    return Router([*AGENT_METHODS, *EXTENSION_AGENT_METHODS], AgentMethods, AgentSession, plain=True)

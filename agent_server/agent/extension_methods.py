@@ -1,0 +1,149 @@
+"""Our own methods: what a session manager has to say about living sessions, and who hears of their changes.
+
+Req: SM-08..SM-11, SM-24..SM-26, SM-35, ST-01, ST-07..ST-10, ST-15..ST-17.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from agent_server.agent.descriptions import described, snapshot_result, status_word
+from agent_server.agent.setup import invalid
+from agent_server.connection.handlers import handles
+from agent_server.errors import SessionNotFound
+from agent_server.protocol.extensions import (
+    OPT_IN,
+    SESSION_INFO,
+    SESSION_LIST_LIVE,
+    SESSION_LOOKUP,
+    SESSION_SNAPSHOT,
+    SESSION_STATUS,
+    SESSION_STATUS_CHANGED,
+    SESSION_STOP,
+    SESSION_STOPPED,
+)
+
+if TYPE_CHECKING:
+    from agent_server.agent.service import AgentService
+    from agent_server.connection.connection import Connection
+    from agent_server.protocol.extensions.sessions import (
+        ListLiveSessionsRequest,
+        ListLiveSessionsResponse,
+        LookupSessionRequest,
+        LookupSessionResponse,
+        SessionDescription,
+        SessionInfoRequest,
+        SessionSnapshot,
+        SessionSnapshotRequest,
+        SessionStatusRequest,
+        SessionStatusResponse,
+        StopSessionRequest,
+        StopSessionResponse,
+    )
+    from agent_server.protocol.method import NotificationMethod
+    from agent_server.sessions.session import Session
+
+
+class ExtensionMethods:
+    """Answers for the process: any of its sessions, whoever made it."""
+
+    def __init__(self, connection: Connection, service: AgentService) -> None:
+        self.connection = connection
+        self._service = service
+        self._subscriptions: list[Callable[[], None]] = []
+        self._introduced: set[str] = set()
+        if connection.offers(OPT_IN):
+            supervisor = service.supervisor
+            self._subscriptions = [
+                supervisor.on_status.add(self._status_changed),
+                supervisor.on_stopped.add(self._stopped),
+            ]
+
+    @handles(SESSION_LOOKUP)
+    def lookup_session(self, params: LookupSessionRequest) -> LookupSessionResponse:
+        """The names of a live session (Req: SM-09, SM-10, SM-25)."""
+        session = self._named(params.session_id, params.instance_id)
+        names = {"sessionId": session.id, "instanceId": session.instance_id, "alias": session.alias}
+        return SESSION_LOOKUP.encoded(names)
+
+    @handles(SESSION_INFO)
+    def session_info(self, params: SessionInfoRequest) -> SessionDescription:
+        """The record of a session that lives or has just ended (Req: SM-26)."""
+        supervisor = self._service.supervisor
+        try:
+            session_id = self._named(params.session_id, None).id
+        except SessionNotFound:
+            session_id = params.session_id
+        return SESSION_INFO.encoded(described(supervisor.description(session_id)))
+
+    @handles(SESSION_LIST_LIVE)
+    def list_live_sessions(self, params: ListLiveSessionsRequest) -> ListLiveSessionsResponse:
+        """All live sessions; a busy one delays nobody (Req: SM-11)."""
+        sessions = [described(session.info()) for session in self._service.supervisor.live()]
+        return SESSION_LIST_LIVE.encoded({"sessions": sessions})
+
+    @handles(SESSION_STOP)
+    async def stop_session(self, params: StopSessionRequest) -> StopSessionResponse:
+        """Close a session by its handle (Req: SM-08)."""
+        await self._service.supervisor.stop(self._named(params.session_id, params.instance_id).id)
+        return SESSION_STOP.encoded({})
+
+    @handles(SESSION_STATUS)
+    def session_status(self, params: SessionStatusRequest) -> SessionStatusResponse:
+        """What a session is doing (Req: ST-01)."""
+        snapshot = snapshot_result(self._named(params.session_id, None))
+        fields = ("status", "activity", "mode", "turnActive")
+        return SESSION_STATUS.encoded({name: snapshot[name] for name in fields})
+
+    @handles(SESSION_SNAPSHOT)
+    def session_snapshot(self, params: SessionSnapshotRequest) -> SessionSnapshot:
+        """Enough to show a session to somebody who has just come (Req: ST-10)."""
+        return SESSION_SNAPSHOT.encoded(snapshot_result(self._named(params.session_id, None)))
+
+    def tell_status(self, session: Session) -> None:
+        """The client knows this session from now on: say what its status is, if the client wants that."""
+        if self._subscriptions and session.instance_id not in self._introduced:
+            self._introduced.add(session.instance_id)
+            self._notify_status(session, status_word(session.lifecycle, session.status), "initializing")
+
+    def stop_listening(self) -> None:
+        """The client has gone."""
+        for unsubscribe in self._subscriptions:
+            unsubscribe()
+        self._subscriptions = []
+
+    def _named(self, session_id: str | None, instance_id: str | None) -> Session:
+        """The live session of that id (or alias) and handle.
+
+        Raises:
+            SessionNotFound: there is none.
+            RpcError: -32602; neither was given.
+        """
+        supervisor = self._service.supervisor
+        if session_id is None and instance_id is None:
+            raise invalid("params.sessionId is missing (expected a string, or an instanceId instead)")
+        if session_id is None or session_id.startswith("session-"):
+            return supervisor.find(alias=session_id, instance_id=instance_id)
+        return supervisor.find(session_id=session_id, instance_id=instance_id)
+
+    def _status_changed(self, session: Session, status: str, before: str) -> None:
+        if session.instance_id in self._introduced:
+            session.log.flush()  # what was said before must not come behind this
+            self._notify_status(session, status, before)
+
+    def _stopped(self, session: Session, reason: str) -> None:
+        self._introduced.discard(session.instance_id)
+        self._notify(SESSION_STOPPED, {**_names(session), "reason": reason})
+
+    def _notify_status(self, session: Session, status: str, before: str) -> None:
+        change = {"status": status, "previousStatus": before, "at": session.updated_at}
+        self._notify(SESSION_STATUS_CHANGED, {**_names(session), **change})
+
+    def _notify(self, method: NotificationMethod[Any], params: dict[str, Any]) -> None:
+        if not self.connection.closed:
+            self.connection.notify_wire(method, params)
+
+
+def _names(session: Session) -> dict[str, Any]:
+    return {"sessionId": session.id, "instanceId": session.instance_id}

@@ -1,0 +1,84 @@
+"""What an agent advertises, as plain JSON values. Importing this loads nothing but the standard library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from agent_server import __version__
+from agent_server.protocol.capabilities import offers
+
+if TYPE_CHECKING:
+    from agent_server.agent.login import Login
+
+PROTOCOL_VERSION: Final = 1
+
+AGENT_INFO: Final = {"name": "agent-server", "title": "Agent Server", "version": __version__}
+
+EXTENSION_METHODS: Final = tuple(
+    f"_agent_server/session/{name}" for name in ("lookup", "info", "list_live", "stop", "status", "snapshot")
+)
+EXTENSION_NOTIFICATIONS: Final = tuple(f"_agent_server/session/{name}" for name in ("status", "stopped"))
+
+UNSTABLE_CLIENT_CAPABILITIES: Final = frozenset({"plan", "subagents"})
+
+_SESSION_CAPABILITIES: Final = ("list", "delete", "additionalDirectories", "resume", "close")
+_UNSTABLE_SESSION_CAPABILITIES: Final = ("fork", "archive", "status", "title")
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What this agent can do beyond the usual.
+
+    Attributes:
+        system_prompt: whether its provider applies a client's system prompt.
+        unstable: whether methods that are no part of the protocol yet are served.
+        login: how to log in; None where nothing needs a login.
+    """
+
+    system_prompt: bool = False
+    unstable: bool = False
+    login: Login | None = None
+
+
+def initialize_result(features: Features, client_capabilities: Mapping[str, Any]) -> dict[str, Any]:
+    """Who we are and what we can do. Spec: initialization."""
+    return {
+        "protocolVersion": PROTOCOL_VERSION,
+        "agentCapabilities": _capabilities(features),
+        "authMethods": auth_methods(features.login, client_capabilities),
+        "agentInfo": AGENT_INFO,
+    }
+
+
+def auth_methods(login: Login | None, client_capabilities: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The ways to log in that this client can take: none of the terminal where it has none. Spec: authentication."""
+    if login is None:
+        return []
+    terminal = offers(dict(client_capabilities), "auth.terminal")
+    return [method.to_wire() for method in login.methods if terminal or method.terminal is None]
+
+
+def _capabilities(features: Features) -> dict[str, Any]:
+    session: dict[str, Any] = {name: {} for name in _SESSION_CAPABILITIES}
+    auth: dict[str, Any] = {} if features.login is None else {"logout": {}}
+    if features.system_prompt:
+        session["systemPrompt"] = {"mode": {"override": {}}}
+    if features.unstable:
+        session.update((name, {}) for name in _UNSTABLE_SESSION_CAPABILITIES)
+        auth["status"] = {}
+    return {
+        "loadSession": True,
+        "promptCapabilities": {"image": True, "audio": True, "embeddedContext": True},
+        "mcpCapabilities": {"http": False, "sse": False},
+        "sessionCapabilities": session,
+        "auth": auth,
+        "_meta": {
+            "agent_server": {
+                "version": __version__,
+                "methods": EXTENSION_METHODS,
+                "notifications": EXTENSION_NOTIFICATIONS,
+            }
+        },
+    }

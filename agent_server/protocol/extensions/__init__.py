@@ -1,0 +1,107 @@
+"""Our own methods beside ACP's: what a session manager has to say about living sessions.
+
+Their names begin with ``_agent_server/``. An agent lists them in ``agentCapabilities._meta.agent_server``; a client
+that wants the notifications says so with an object at ``clientCapabilities._meta.agent_server``. Importing this loads
+no model. Spec: extensibility.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from agent_server.protocol.method import MethodTable, NotificationMethod, RequestMethod, Scope, Side
+
+if TYPE_CHECKING:
+    from agent_server.protocol.extensions.sessions import (
+        ListLiveSessionsRequest,
+        ListLiveSessionsResponse,
+        LookupSessionRequest,
+        LookupSessionResponse,
+        SessionDescription,
+        SessionInfoRequest,
+        SessionSnapshot,
+        SessionSnapshotRequest,
+        SessionStatusNotification,
+        SessionStatusRequest,
+        SessionStatusResponse,
+        SessionStoppedNotification,
+        StopSessionRequest,
+        StopSessionResponse,
+    )
+
+OPT_IN: Final = "_meta.agent_server"
+"""Where each side says that it knows these methods, as a capability."""
+
+_MODELS = "agent_server.protocol.extensions.sessions"
+
+SESSION_LOOKUP: Final[RequestMethod[LookupSessionRequest, LookupSessionResponse]] = RequestMethod(
+    "_agent_server/session/lookup",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_MODELS}:LookupSessionRequest",
+    f"{_MODELS}:LookupSessionResponse",
+    OPT_IN,
+)
+SESSION_INFO: Final[RequestMethod[SessionInfoRequest, SessionDescription]] = RequestMethod(
+    "_agent_server/session/info",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_MODELS}:SessionInfoRequest",
+    f"{_MODELS}:SessionDescription",
+    OPT_IN,
+)
+SESSION_LIST_LIVE: Final[RequestMethod[ListLiveSessionsRequest, ListLiveSessionsResponse]] = RequestMethod(
+    "_agent_server/session/list_live",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_MODELS}:ListLiveSessionsRequest",
+    f"{_MODELS}:ListLiveSessionsResponse",
+    OPT_IN,
+)
+SESSION_STOP: Final[RequestMethod[StopSessionRequest, StopSessionResponse]] = RequestMethod(
+    "_agent_server/session/stop",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_MODELS}:StopSessionRequest",
+    f"{_MODELS}:StopSessionResponse",
+    OPT_IN,
+)
+SESSION_STATUS: Final[RequestMethod[SessionStatusRequest, SessionStatusResponse]] = RequestMethod(
+    "_agent_server/session/status",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_MODELS}:SessionStatusRequest",
+    f"{_MODELS}:SessionStatusResponse",
+    OPT_IN,
+)
+SESSION_SNAPSHOT: Final[RequestMethod[SessionSnapshotRequest, SessionSnapshot]] = RequestMethod(
+    "_agent_server/session/snapshot",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_MODELS}:SessionSnapshotRequest",
+    f"{_MODELS}:SessionSnapshot",
+    OPT_IN,
+)
+
+SESSION_STATUS_CHANGED: Final[NotificationMethod[SessionStatusNotification]] = NotificationMethod(
+    "_agent_server/session/status",
+    Side.CLIENT,
+    Scope.CONNECTION,
+    f"{_MODELS}:SessionStatusNotification",
+    OPT_IN,
+)
+SESSION_STOPPED: Final[NotificationMethod[SessionStoppedNotification]] = NotificationMethod(
+    "_agent_server/session/stopped",
+    Side.CLIENT,
+    Scope.CONNECTION,
+    f"{_MODELS}:SessionStoppedNotification",
+    OPT_IN,
+)
+
+EXTENSION_AGENT_METHODS: Final = MethodTable(
+    SESSION_LOOKUP, SESSION_INFO, SESSION_LIST_LIVE, SESSION_STOP, SESSION_STATUS, SESSION_SNAPSHOT
+)
+"""What our agent answers besides ACP."""
+
+EXTENSION_CLIENT_METHODS: Final = MethodTable(SESSION_STATUS_CHANGED, SESSION_STOPPED)
+"""What our agent tells clients that opted in."""

@@ -1,0 +1,38 @@
+"""Notices: what people should know now and what is no part of the conversation.
+
+A client that cannot show notices is told nothing, so nothing may depend on one. Spec: session-notices.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from agent_server.conversation.events import NoticeRaised, NoticeSeverity
+from agent_server.conversation.visible import visible
+
+if TYPE_CHECKING:
+    from agent_server.sessions.log import SessionLog
+
+MAX_TITLE_CHARS: Final = 200
+MAX_DESCRIPTION_CHARS: Final = 4000
+
+_UNTITLED: Final[dict[NoticeSeverity, str]] = {"info": "Notice", "warning": "Warning", "error": "Error"}
+
+
+def raise_notice(log: SessionLog, severity: NoticeSeverity, title: str, description: str | None = None) -> None:
+    """Tell everybody who watches the session.
+
+    ``title`` becomes one line that can stand alone, ``description`` may have several; both are plain text, with every
+    character made visible, and cut where they are long.
+    """
+    shown = _cut(visible(" ".join(title.split())), MAX_TITLE_CHARS) or _UNTITLED[severity]
+    log.append(NoticeRaised(severity, shown, _description(description)))
+
+
+def _description(text: str | None) -> str | None:
+    lines = (text or "").strip().splitlines()
+    return _cut("\n".join(visible(line) for line in lines), MAX_DESCRIPTION_CHARS) or None
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,213 @@
+"""The prompts of one session: the one that runs, those that wait, and the task that works on them.
+
+State changes only in the synchronous parts of its own methods. The worker begins with the first prompt and then waits
+for the next one; a turn runs inside it, in a cancel scope of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING
+
+import anyio
+
+from agent_server.conversation.content import Part
+from agent_server.conversation.events import (
+    MessageInserted,
+    PromptReceived,
+    PromptWithdrawn,
+    StopReason,
+    TurnEnded,
+    TurnFailure,
+    TurnStarted,
+)
+from agent_server.sessions.ports import Attachment
+from agent_server.sessions.prompts import (
+    Prompt,
+    PromptFailed,
+    PromptOutcome,
+    PromptStopped,
+    PromptWithdrawnOutcome,
+    TurnUsage,
+)
+from agent_server.sessions.turn import Turn
+from agent_server.sessions.turn_boundary import guarded
+from agent_server.sessions.turn_scope import TurnCancelled, TurnScope
+
+if TYPE_CHECKING:
+    from agent_server.sessions.session import Session
+
+logger = logging.getLogger(__name__)
+
+
+class PromptQueue:
+    """Prompts from their acceptance to their one answer."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._log = session.log
+        self._waiting: deque[Prompt] = deque()
+        self.running: Prompt | None = None
+        self._scope: TurnScope | None = None
+        self._cancelling = False
+        self._wake: asyncio.Future[None] | None = None
+        self._turn_over: asyncio.Event | None = None
+
+    def __len__(self) -> int:
+        """How many wait for their turn."""
+        return len(self._waiting)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a prompt was accepted that has not been answered."""
+        return self.running is not None or bool(self._waiting)
+
+    def accept(
+        self,
+        parts: tuple[Part, ...],
+        on_settled: Callable[[PromptOutcome], None],
+        sender: Attachment | None,
+        trace: Mapping[str, str] | None,
+    ) -> Prompt:
+        """Take a prompt in. It starts at once when nothing runs, and waits its turn otherwise."""
+        record = self._session.record
+        record.prompts += 1
+        prompt = Prompt(record.prompts, parts, on_settled, trace)
+        if sender is not None:
+            sender.own_prompt(prompt.prompt_id)
+        received = PromptReceived(prompt.prompt_id, parts)
+        if self.running is None and not self._waiting:
+            self._begin_turn(prompt, received)
+        else:
+            self._log.append(received)
+            self._waiting.append(prompt)
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+        return prompt
+
+    def withdraw(self, prompt: Prompt) -> None:
+        """Its asker no longer wants it: a waiting prompt is removed, a running one cancelled."""
+        if prompt.state == "waiting":
+            self._waiting.remove(prompt)
+            self._drop([prompt], PromptWithdrawnOutcome())
+        elif prompt.state == "running":
+            self._cancel_running()
+
+    def cancel(self) -> None:
+        """Cancel the running prompt and all that wait; each is answered ``cancelled``."""
+        waiting, self._waiting = self._waiting, deque()
+        self._cancel_running()
+        self._drop(waiting, PromptStopped("cancelled"))
+
+    async def turn_over(self, grace_s: float) -> None:
+        """Wait until the turn that runs now has ended, at most so long."""
+        if self.running is not None:
+            self._turn_over = asyncio.Event()
+            with anyio.move_on_after(grace_s, shield=True):
+                await self._turn_over.wait()
+
+    def settle_all(self, outcome: PromptOutcome) -> None:
+        """Answer every prompt that is still open: there is nobody left to work on it."""
+        unanswered = [*([self.running] if self.running is not None else []), *self._waiting]
+        self._waiting.clear()
+        for prompt in unanswered:
+            prompt.settle(outcome)
+
+    def _drop(self, waiting: Collection[Prompt], outcome: PromptOutcome) -> None:
+        try:
+            if waiting:
+                self._log.append(*(PromptWithdrawn(prompt.prompt_id) for prompt in waiting))
+        finally:  # nobody knows of them any more, so they are answered even where the log is broken (promise P1)
+            for prompt in waiting:
+                prompt.settle(outcome)
+
+    def _cancel_running(self) -> None:
+        if self.running is not None:
+            self._cancelling = True
+            if self._scope is not None:
+                self._scope.cancel()
+
+    # The worker
+
+    async def work(self) -> None:
+        """Run the prompts, one after another, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            while self.busy:
+                if self.running is None:
+                    self._begin_turn(self._waiting.popleft())
+                await self._run_turn()
+            self._wake = loop.create_future()
+            try:
+                await self._wake
+            finally:
+                self._wake = None
+
+    def _begin_turn(self, prompt: Prompt, *received: PromptReceived) -> None:
+        """The prompt is running from now on; the worker takes it from here."""
+        session = self._session
+        session.record.turns += 1
+        prompt.message_id = session.next_entry_id()
+        prompt.state = "running"
+        self.running = prompt  # before the log, which may break: a crash answers the running prompt (promise P1)
+        self._log.append(
+            *received,
+            TurnStarted(session.record.turns, "prompt"),
+            MessageInserted(prompt.message_id, "user", prompt.parts, prompt.prompt_id),
+        )
+        session.turn_begun()
+
+    async def _run_turn(self) -> None:
+        prompt, turn = self.running, Turn(self._session, self._session.record.turns)
+        assert prompt is not None
+        stop_reason: StopReason | None = "cancelled"
+        failure: TurnFailure | None = None
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            if not self._cancelling:  # it may have been cancelled before it got here
+                self._scope = scope = TurnScope(task)
+                stop_reason, failure = await scope.run(guarded(turn, scope))
+        except TurnCancelled:
+            pass
+        finally:
+            if self._cancelling:  # whatever the abort made of the turn, it was cancelled (promise P8)
+                stop_reason, failure = "cancelled", None
+            self._scope = None
+            self._cancelling = False
+            try:
+                self._end_turn(turn, prompt, stop_reason, failure)
+            finally:
+                if self._turn_over is not None:
+                    self._turn_over.set()
+
+    def _end_turn(
+        self,
+        turn: Turn,
+        prompt: Prompt,
+        stop_reason: StopReason | None,
+        failure: TurnFailure | None,
+    ) -> None:
+        """The single place where a turn ends, whichever way (Req: TN-07)."""
+        session = self._session
+        outcome: PromptOutcome = (
+            PromptFailed(failure)
+            if failure is not None
+            else PromptStopped(stop_reason or "cancelled", prompt.message_id, turn.usage)
+        )
+        session.turn_ending(failure)
+        seq = self._log.append(TurnEnded(turn.turn_id, stop_reason, failure))
+        self.running = None  # behind the log, which may break: a crash answers the running prompt (promise P1)
+        session.turn_ended(failed=failure is not None)
+        if logger.isEnabledFor(logging.INFO):
+            used = turn.usage or TurnUsage()
+            tokens = f"{used.input_tokens} input tokens, {used.output_tokens} output tokens"
+            logger.info("turn %s of %s: %s, %s", turn.turn_id, session.alias, stop_reason or failure, tokens)
+        if seq <= self._log.visible:
+            prompt.settle(outcome)
+        else:
+            self._log.when_visible(seq, lambda: prompt.settle(outcome))
+        session.put_entry()

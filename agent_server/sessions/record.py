@@ -1,0 +1,147 @@
+"""What the log of a session says about it: the model's context, and all that a list or a description shows.
+
+The same fold keeps it while the session lives and makes it anew when the session is opened again.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from agent_server.conversation.content import text_of
+from agent_server.conversation.events import (
+    ApprovalClosed,
+    ApprovalOpened,
+    MessageInserted,
+    OptionChanged,
+    RootsChanged,
+    SessionCreated,
+    SystemPromptSet,
+    TextRun,
+    TitleChanged,
+    UsageReported,
+)
+from agent_server.conversation.messages import UserMessage
+from agent_server.conversation.model_context import ModelContext
+from agent_server.conversation.system_prompt import SystemPrompt
+from agent_server.conversation.visible import visible
+from agent_server.sessions.policy import ASK
+
+TITLE_CHARS: Final = 100
+PREVIEW_CHARS: Final = 200
+_HEARD_CHARS: Final = 4 * TITLE_CHARS
+
+
+class Record(ModelContext):
+    """One session, folded from its log.
+
+    ``entries``, ``prompts``, ``turns``, ``tool_calls`` and ``terminals`` are the highest numbers given to such things;
+    none is ever given twice. Whoever gives them counts them here; a fold does not (see `LooseEnds`).
+    """
+
+    # Most sessions never change most of these: as defaults of the class they cost a new session nothing.
+    cwd: str = ""
+    roots: tuple[str, ...] = ()
+    created_at: str = ""
+    entries: int = 0
+    prompts: int = 0
+    turns: int = 0
+    tool_calls: int = 0
+    terminals: int = 0
+    user_messages: int = 0
+    first_prompt: str | None = None
+    title: str | None = None
+    title_by_user: bool = False
+    mode: str = ASK
+    model: str | None = None
+    cost_usd: float | None = None
+    system_prompt: SystemPrompt | None = None
+    _answer: str = ""
+    _answer_id: int = 0
+    _answer_heard: bool = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.approval_subjects: dict[str, str] = {}
+        """What each open question is about, by tool call."""
+
+    @property
+    def message_count(self) -> int:
+        """Everything in the transcript: notes, messages, thoughts and tool calls (Req: ST-16)."""
+        return self.entries + self.tool_calls
+
+    def suggested_title(self) -> str | None:
+        """The first line of the first answer, else of the first prompt (Req: ST-16)."""
+        return _first_line(self._answer) or _first_line(self.first_prompt or "") or None
+
+    def text_run(self, event: TextRun) -> None:
+        """Fold the commonest event."""
+        (self._thought if event.role == "thought" else self._text).extend(event.pieces)
+        if not self._answer_heard and event.role == "agent":
+            self._hear(event)
+
+    def _hear(self, event: TextRun) -> None:
+        if self._answer and event.message_id != self._answer_id:
+            self._answer_heard = True  # the first answer is over
+            return
+        self._answer_id = event.message_id
+        self._answer = (self._answer + event.text).lstrip()[:_HEARD_CHARS]
+        self._answer_heard = len(self._answer) == _HEARD_CHARS or "\n" in self._answer
+
+    def _message(self, event: MessageInserted) -> None:
+        self._close_response(())
+        if event.role == "user":
+            self.messages.append(UserMessage(event.parts))
+            self.user_messages += 1
+            if self.first_prompt is None:
+                self.first_prompt = text_of(event.parts).strip()[:PREVIEW_CHARS] or None
+
+    def _created(self, event: SessionCreated) -> None:
+        self.cwd, self.roots, self.created_at = event.cwd, event.roots, event.created_at
+
+    def _roots(self, event: RootsChanged) -> None:
+        self.roots = event.roots
+
+    def _title(self, event: TitleChanged) -> None:
+        self.title, self.title_by_user = event.title, event.by == "user"
+        self._answer_heard = True  # nobody will ask for a suggestion any more
+
+    def _option(self, event: OptionChanged) -> None:
+        if event.option_id == "mode":
+            self.mode = event.value
+        elif event.option_id == "model":
+            self.model = event.value
+
+    def _system_prompt(self, event: SystemPromptSet) -> None:
+        self.system_prompt = event.prompt
+
+    def _usage(self, event: UsageReported) -> None:
+        if event.cost_usd is not None:
+            self.cost_usd = (self.cost_usd or 0.0) + event.cost_usd
+
+    def _approval_opened(self, event: ApprovalOpened) -> None:
+        self.approval_subjects[event.tool_call_id] = event.subject
+
+    def _approval_closed(self, event: ApprovalClosed) -> None:
+        self.approval_subjects.pop(event.tool_call_id, None)
+
+
+Record.folds = {
+    **ModelContext.folds,
+    TextRun: Record.text_run,
+    MessageInserted: Record._message,
+    SessionCreated: Record._created,
+    RootsChanged: Record._roots,
+    TitleChanged: Record._title,
+    OptionChanged: Record._option,
+    SystemPromptSet: Record._system_prompt,
+    UsageReported: Record._usage,
+    ApprovalOpened: Record._approval_opened,
+    ApprovalClosed: Record._approval_closed,
+}
+
+
+def _first_line(text: str) -> str:
+    for line in text.splitlines():
+        if line.strip():
+            return visible(line.strip()[:TITLE_CHARS])[:TITLE_CHARS]
+    return ""
