@@ -176,6 +176,7 @@ class StoringAgent:
         if not self._path(session_id).exists():
             raise SessionNotFound(session_id)
         session = self.sessions[session_id] = StoringSession(self, session_id)
+        session.turns = self._path(session_id).read_bytes().count(b'"user_message_chunk"')
         return session
 
     @handles(SESSION_LIST)
@@ -217,7 +218,7 @@ class StoringSession:
         self.id = session_id
         self.cancelled = asyncio.Event()
         self._agent = agent
-        self._turns = 0
+        self.turns = 0
 
     def send(self, update: dict[str, Any]) -> None:
         params = {"sessionId": self.id, "update": update}
@@ -231,7 +232,7 @@ class StoringSession:
         self.send(update)
 
     def say(self, text: str, kind: str = "agent_message_chunk") -> None:
-        self.tell(kind, content={"type": "text", "text": text}, messageId=f"{kind[0]}{self._turns}")
+        self.tell(kind, content={"type": "text", "text": text}, messageId=f"{kind[0]}{self.turns}")
 
     @handles(SESSION_CANCEL)
     def cancel(self, _params: CancelNotification) -> None:
@@ -239,7 +240,7 @@ class StoringSession:
 
     @handles(SESSION_PROMPT)
     async def prompt(self, params: PromptRequest) -> PromptResponse:
-        self._turns += 1
+        self.turns += 1
         self.cancelled.clear()
         (block,) = params.prompt
         assert block.type == "text"

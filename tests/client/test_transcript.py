@@ -269,12 +269,21 @@ def test_what_is_newer_wins_when_a_session_is_opened() -> None:
 
 
 def test_an_unknown_update_is_kept_apart() -> None:
-    class FromTheFuture:
-        session_update = "from_the_future"
-
-    transcript = folded(chunk("a"), FromTheFuture(), chunk("b"))  # type: ignore[arg-type]
+    unknown = update(sessionUpdate="from_the_future", x=1)
+    transcript = folded(chunk("a"), unknown, chunk("b"))
     assert shape(transcript) == [("agent", "ab")]
-    assert [each.session_update for each in transcript.unknown] == ["from_the_future"]
+    assert list(transcript.unknown) == [unknown]
+
+
+def test_plans_with_ids_are_replaced_and_removed_one_by_one() -> None:
+    def plan(plan_id: str, text: str) -> SessionUpdate:
+        return update(sessionUpdate="plan_update", plan={"type": "markdown", "planId": plan_id, "content": text})
+
+    removed = update(sessionUpdate="plan_removed", planId="a")
+    transcript = folded(plan("a", "1"), plan("b", "2"), plan("b", "3"), removed, removed)
+    assert [entry.to_wire() for entry in transcript.plans.values()] == [
+        {"type": "markdown", "planId": "b", "content": "3"}
+    ]
 
 
 def test_open_calls_are_cancelled_at_once_and_only_those() -> None:
