@@ -170,9 +170,12 @@ class Transcript:
         if any(message is other for other in self._unechoed):
             self._move_to_end(message)
 
-    def end_prompt(self, message: Message, message_id: str | None) -> None:
-        """The turn is over, so nothing will repeat the prompt any more; the agent may have given it an id."""
+    def end_prompt(self, message: Message) -> None:
+        """The turn is over: nothing will repeat the prompt any more."""
         self._forget_unechoed(message)
+
+    def name_prompt(self, message: Message, message_id: str | None) -> None:
+        """The agent may have given the prompt an id."""
         if message_id is not None and message.message_id is None:
             message.message_id = message_id
             self._messages.setdefault((UserMessageChunk, message_id), message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -14,6 +15,20 @@ from agent_server.protocol.extensions.sessions import ListLiveSessionsRequest
 from .storing import within
 
 COMMAND = [sys.executable, "-P", "-m", "agent_server"]
+
+
+@pytest.mark.promise("P12")
+def test_prompts_that_had_to_wait_stand_where_their_turns_began(tmp_path: Path) -> None:
+    async def body() -> None:
+        services = ClientServices(permissions=approve_all, files=LocalFiles())
+        async with spawn(COMMAND, services) as agent:
+            session = await agent.new_session(str(tmp_path))
+            for _ in range(5):
+                await asyncio.gather(*(session.prompt(f"create {name}.txt with 'hi'") for name in "abc"))
+            loaded = await agent.load_session(session.id, str(tmp_path))
+            assert loaded.transcript.conversation == session.transcript.conversation
+
+    within(body, 40)
 
 
 @pytest.mark.promise("P12")

@@ -318,7 +318,8 @@ def test_what_another_user_says_is_not_taken_for_an_echo() -> None:
 
 def test_after_the_turn_nothing_is_an_echo_and_the_prompt_has_the_id_that_it_was_given() -> None:
     transcript, (message,) = prompted("hello")
-    transcript.end_prompt(message, "9")
+    transcript.end_prompt(message)
+    transcript.name_prompt(message, "9")
     transcript.apply(chunk("hello", "10", "user"))
     assert [(entry.text, entry.message_id) for entry in transcript.messages] == [("hello", "9"), ("hello", "10")]
 
@@ -326,7 +327,7 @@ def test_after_the_turn_nothing_is_an_echo_and_the_prompt_has_the_id_that_it_was
 def test_a_prompt_that_had_to_wait_stands_where_its_turn_begins() -> None:
     transcript, (one, two) = prompted("one", "two")
     transcript.apply(chunk("first answer"))
-    transcript.end_prompt(one, None)
+    transcript.end_prompt(one)
     transcript.begin_prompt(two)
     transcript.apply(chunk("second answer"))
     assert shape(transcript) == [
