@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agent_server.agent.extension_methods import ExtensionMethods
 from agent_server.agent.features import Features, auth_methods
-from agent_server.agent.history import check_seat, tell_history
 from agent_server.agent.session_handlers import AgentSession
 from agent_server.agent.setup import check_setup, extras_of, invalid, system_prompt_of
 from agent_server.agent.welcome import listed, load_result, new_session_result
@@ -28,7 +27,6 @@ from agent_server.protocol.v1.methods import (
     SESSION_NEW,
     SESSION_RESUME,
 )
-from agent_server.sessions.spec import SessionSpec
 
 if TYPE_CHECKING:
     from agent_server.agent.service import AgentService
@@ -60,6 +58,7 @@ if TYPE_CHECKING:
     )
     from agent_server.sessions.prompts import PromptStopped
     from agent_server.sessions.session import Session
+    from agent_server.sessions.spec import SessionSpec
 
 AUTH_REQUIRED: Final = -32000
 INTERNAL_ERROR: Final = -32603
@@ -174,6 +173,8 @@ class AgentMethods(ExtensionMethods):
     @handles(SESSION_LOAD)
     async def load_session(self, params: LoadSessionRequest) -> Deferred[LoadSessionResponse]:
         """Tell everything that happened in a session, then go on with it (Req: JR-22)."""
+        from agent_server.agent.history import check_seat, tell_history
+
         spec = self._spec(params)
         session_id = params.session_id
         with check_seat(self._service, self.connection, session_id):
@@ -186,6 +187,8 @@ class AgentMethods(ExtensionMethods):
     @handles(SESSION_RESUME)
     async def resume_session(self, params: ResumeSessionRequest) -> Deferred[ResumeSessionResponse]:
         """Go on with a session whose history the client knows; what it has to say follows the response."""
+        from agent_server.agent.history import check_seat
+
         spec = self._spec(params)
         with check_seat(self._service, self.connection, params.session_id):
             agent_session = await self._reopen(params.session_id, spec)

@@ -37,7 +37,14 @@ from agent_server.conversation.events import (
     TurnStarted,
     UsageReported,
 )
-from agent_server.conversation.tool_calls import FileChange, Location, TerminalRef, ToolContent, ToolStatus
+from agent_server.conversation.tool_calls import (
+    FileChange,
+    Location,
+    TerminalRef,
+    ToolContent,
+    ToolStatus,
+    client_terminal,
+)
 from agent_server.protocol.v1.needs import UPDATE_CAPABILITIES
 
 Update = dict[str, Any]
@@ -176,9 +183,11 @@ class ProjectorV1:
         return [block for item in content for block in self._shown_item(item)]
 
     def _shown_item(self, item: ToolContent) -> list[dict[str, Any]]:
-        if isinstance(item, TerminalRef) and (item.owner == "agent" or item.terminal_id in self._terminals):
-            terminal = self._terminals.get(item.terminal_id)
-            return [terminal.block()] if terminal is not None and terminal.tail else []
+        if isinstance(item, TerminalRef):
+            terminal_id = item.terminal_id if item.owner == "agent" else client_terminal(item.terminal_id)
+            terminal = self._terminals.get(terminal_id)
+            if item.owner == "agent" or terminal is not None:
+                return [terminal.block()] if terminal is not None and terminal.tail else []
         return [tool_content_of(item)]
 
     def _plan(self, event: PlanUpdated) -> list[Update]:

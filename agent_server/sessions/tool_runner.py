@@ -22,7 +22,7 @@ from agent_server.conversation.events import (
     TerminalStarted,
     ToolCallUpserted,
 )
-from agent_server.conversation.tool_calls import Location, ToolContent, ToolKind, ToolStatus
+from agent_server.conversation.tool_calls import Location, ToolContent, ToolKind, ToolStatus, client_terminal
 from agent_server.errors import ToolError
 from agent_server.sessions.approvals import approval_options
 from agent_server.sessions.ports import ApprovalQuestion
@@ -236,10 +236,11 @@ class CallContext:
 
     def open_terminal(self, command: str, cwd: str, *, client_terminal_id: str | None = None) -> LoggedTerminal:
         """Show the live output of a command that runs on this side, or record that of a terminal of the client's."""
-        terminal = LoggedTerminal(self._session, client_terminal_id or self._session.next_terminal_id())
         owner: Literal["agent", "client"] = "agent" if client_terminal_id is None else "client"
-        self._session.log.append(TerminalStarted(terminal.terminal_id, self._run.tool_call_id, command, cwd, owner))
-        return terminal
+        own = self._session.next_terminal_id
+        terminal_id = own() if client_terminal_id is None else client_terminal(client_terminal_id)
+        self._session.log.append(TerminalStarted(terminal_id, self._run.tool_call_id, command, cwd, owner))
+        return LoggedTerminal(self._session, terminal_id)
 
     async def ask_permission(self, title: str, *, subject: str) -> bool:
         """Put one more question about this call to the user. True: go on."""

@@ -108,7 +108,9 @@ class _Watcher:
         self._terminal = self._context.open_terminal(self._command, cwd, client_terminal_id=client_terminal_id)
         if client_terminal_id is None:
             self._live = Batches(self._terminal.write)
-        self._show(TerminalRef(self._terminal.terminal_id, "agent" if client_terminal_id is None else "client"))
+            self._show(TerminalRef(self._terminal.terminal_id))
+        else:
+            self._show(TerminalRef(client_terminal_id, owner="client"))
 
     def output(self, data: bytes) -> None:
         self.kept.add(data)

@@ -334,7 +334,7 @@ async def test_a_client_that_shows_neither_notices_nor_compactions_nor_forms_get
     async with one_client(scenario([*steps, asking], [say("done")])) as (client, _):
         assert await client.run(await client.new_session(str(tmp_path))) == "end_turn"
         kinds = {update["sessionUpdate"] for update in client.updates()}
-        assert kinds == {"tool_call", "tool_call_update", "agent_message_chunk"}
+        assert kinds == {"tool_call", "tool_call_update", "agent_message_chunk", "session_info_update"}
         assert client.requests("elicitation/create") == []
         (result,) = client.updates(status="completed")
         assert "Ask in your answer instead" in result["content"][0]["content"]["text"]
