@@ -74,8 +74,6 @@ BASES: dict[str, dict[str, Any]] = {
 }
 """The least that each method takes."""
 
-WITHOUT_REQUIRED = ("session/list", "logout", "_agent_server/session/list_live")
-
 ALL_METHODS = (*BASES, "logout", "_agent_server/session/list_live")
 
 REQUIRED: dict[str, list[tuple[str, str]]] = {
@@ -132,7 +130,7 @@ def _of_another_type() -> Iterator[Row]:
                         continue
                     if kind == "a number" and expected == "an integer":
                         continue
-                    wanted = "a string, unless type is \"boolean\"" if value is True and field == "value" else expected
+                    wanted = 'a string, unless type is "boolean"' if value is True and field == "value" else expected
                     if value is True and field == "value":
                         details = f"params.value must be {wanted}, but a boolean was given"
                     else:
@@ -175,12 +173,36 @@ def option(details: str, **fields: Any) -> Row:
 
 
 NUMBERS = [
-    row("initialize", {"protocolVersion": -1}, "params.protocolVersion must be at least 0, but a smaller number was given"),
-    Row("initialize", '{"protocolVersion":1.0}', "params.protocolVersion must be an integer, but a number with a fraction was given"),
-    Row("initialize", '{"protocolVersion":1e3}', "params.protocolVersion must be an integer, but a number with a fraction was given"),
-    Row("initialize", '{"protocolVersion":18446744073709551616}', "params.protocolVersion must be an integer, but a number beyond 64 bits was given"),
-    Row("initialize", '{"protocolVersion":-99999999999999999999}', "params.protocolVersion must be an integer, but a number beyond 64 bits was given"),
-    Row("session/close", '{"sessionId":340282366920938463463374607431768211456}', "params.sessionId must be a string, but a number beyond 64 bits was given"),
+    row(
+        "initialize",
+        {"protocolVersion": -1},
+        "params.protocolVersion must be at least 0, but a smaller number was given",
+    ),
+    Row(
+        "initialize",
+        '{"protocolVersion":1.0}',
+        "params.protocolVersion must be an integer, but a number with a fraction was given",
+    ),
+    Row(
+        "initialize",
+        '{"protocolVersion":1e3}',
+        "params.protocolVersion must be an integer, but a number with a fraction was given",
+    ),
+    Row(
+        "initialize",
+        '{"protocolVersion":18446744073709551616}',
+        "params.protocolVersion must be an integer, but a number beyond 64 bits was given",
+    ),
+    Row(
+        "initialize",
+        '{"protocolVersion":-99999999999999999999}',
+        "params.protocolVersion must be an integer, but a number beyond 64 bits was given",
+    ),
+    Row(
+        "session/close",
+        '{"sessionId":340282366920938463463374607431768211456}',
+        "params.sessionId must be a string, but a number beyond 64 bits was given",
+    ),
 ]
 
 MCP_SERVERS = [
@@ -190,31 +212,90 @@ MCP_SERVERS = [
     new("params.mcpServers[0].command is missing (expected a string)", mcpServers=[{"name": MARK}]),
     new("params.mcpServers[0].name is missing (expected a string)", mcpServers=[{"command": MARK}]),
     new("params.mcpServers[0].name must be a string, but null was given", mcpServers=[{**STDIO, "name": None}]),
-    new("params.mcpServers[0].command must be a string, but an array was given", mcpServers=[{**STDIO, "command": [MARK]}]),
+    new(
+        "params.mcpServers[0].command must be a string, but an array was given",
+        mcpServers=[{**STDIO, "command": [MARK]}],
+    ),
     new("params.mcpServers[0].args must be an array, but a string was given", mcpServers=[{**STDIO, "args": MARK}]),
-    new("params.mcpServers[0].args must be an array, but an object was given", mcpServers=[{**STDIO, "args": {MARK: 1}}]),
-    new("params.mcpServers[0].args[1] must be a string, but a number was given", mcpServers=[{**STDIO, "args": [MARK, 5]}]),
+    new(
+        "params.mcpServers[0].args must be an array, but an object was given", mcpServers=[{**STDIO, "args": {MARK: 1}}]
+    ),
+    new(
+        "params.mcpServers[0].args[1] must be a string, but a number was given",
+        mcpServers=[{**STDIO, "args": [MARK, 5]}],
+    ),
     new("params.mcpServers[0].args[0] must be a string, but null was given", mcpServers=[{**STDIO, "args": [None]}]),
-    new("params.mcpServers[0].env must be an array, but an object was given", mcpServers=[{**STDIO, "env": {"TOKEN": MARK}}]),
-    new("params.mcpServers[0].env must be an array, but a string was given", mcpServers=[{**STDIO, "env": f"TOKEN={MARK}"}]),
+    new(
+        "params.mcpServers[0].env must be an array, but an object was given",
+        mcpServers=[{**STDIO, "env": {"TOKEN": MARK}}],
+    ),
+    new(
+        "params.mcpServers[0].env must be an array, but a string was given",
+        mcpServers=[{**STDIO, "env": f"TOKEN={MARK}"}],
+    ),
     new("params.mcpServers[0].env[0] must be an object, but a string was given", mcpServers=[{**STDIO, "env": [MARK]}]),
-    new("params.mcpServers[0].env[0].value is missing (expected a string)", mcpServers=[{**STDIO, "env": [{"name": "A", "valeu": MARK}]}]),
-    new("params.mcpServers[0].env[0].name is missing (expected a string)", mcpServers=[{**STDIO, "env": [{"value": MARK}]}]),
-    new("params.mcpServers[2].env[1].value must be a string, but an object was given", mcpServers=[STDIO, STDIO, {**STDIO, "env": [{"name": "A", "value": MARK}, {"name": "B", "value": {"x": MARK}}]}]),
-    new("params.mcpServers[0].env[0].value must be a string, but null was given", mcpServers=[{**STDIO, "env": [{"name": MARK, "value": None}]}]),
+    new(
+        "params.mcpServers[0].env[0].value is missing (expected a string)",
+        mcpServers=[{**STDIO, "env": [{"name": "A", "valeu": MARK}]}],
+    ),
+    new(
+        "params.mcpServers[0].env[0].name is missing (expected a string)",
+        mcpServers=[{**STDIO, "env": [{"value": MARK}]}],
+    ),
+    new(
+        "params.mcpServers[2].env[1].value must be a string, but an object was given",
+        mcpServers=[
+            STDIO,
+            STDIO,
+            {**STDIO, "env": [{"name": "A", "value": MARK}, {"name": "B", "value": {"x": MARK}}]},
+        ],
+    ),
+    new(
+        "params.mcpServers[0].env[0].value must be a string, but null was given",
+        mcpServers=[{**STDIO, "env": [{"name": MARK, "value": None}]}],
+    ),
     new("params.mcpServers[0].url is missing (expected a string)", mcpServers=[{"type": "http", "name": MARK}]),
-    new("params.mcpServers[0].url must be a string, but an array was given", mcpServers=[{"type": "sse", "name": "n", "url": [MARK]}]),
-    new("params.mcpServers[0].headers must be an array, but an object was given", mcpServers=[{"type": "http", "name": "n", "url": "u", "headers": {"Authorization": MARK}}]),
-    new("params.mcpServers[0].headers[0].value must be a string, but a number was given", mcpServers=[{"type": "http", "name": "n", "url": "u", "headers": [{"name": MARK, "value": 5}]}]),
-    new("params.mcpServers[0].headers[0].name is missing (expected a string)", mcpServers=[{"type": "http", "name": "n", "url": "u", "headers": [{"value": MARK}]}]),
-    new("params.mcpServers[0].type names a transport that was not advertised", mcpServers=[{"type": "http", "name": "n", "url": f"https://{MARK}/"}]),
-    new("params.mcpServers[1].type names a transport that was not advertised", mcpServers=[STDIO, {"type": "sse", "name": "n", "url": "u", "headers": [{"name": "A", "value": MARK}]}]),
+    new(
+        "params.mcpServers[0].url must be a string, but an array was given",
+        mcpServers=[{"type": "sse", "name": "n", "url": [MARK]}],
+    ),
+    new(
+        "params.mcpServers[0].headers must be an array, but an object was given",
+        mcpServers=[{"type": "http", "name": "n", "url": "u", "headers": {"Authorization": MARK}}],
+    ),
+    new(
+        "params.mcpServers[0].headers[0].value must be a string, but a number was given",
+        mcpServers=[{"type": "http", "name": "n", "url": "u", "headers": [{"name": MARK, "value": 5}]}],
+    ),
+    new(
+        "params.mcpServers[0].headers[0].name is missing (expected a string)",
+        mcpServers=[{"type": "http", "name": "n", "url": "u", "headers": [{"value": MARK}]}],
+    ),
+    new(
+        "params.mcpServers[0].type names a transport that was not advertised",
+        mcpServers=[{"type": "http", "name": "n", "url": f"https://{MARK}/"}],
+    ),
+    new(
+        "params.mcpServers[1].type names a transport that was not advertised",
+        mcpServers=[STDIO, {"type": "sse", "name": "n", "url": "u", "headers": [{"name": "A", "value": MARK}]}],
+    ),
     new("params.mcpServers[0].type names a transport that was not advertised", mcpServers=[{**STDIO, "type": MARK}]),
-    new("params.mcpServers[0].type names a transport that was not advertised", mcpServers=[{**STDIO, "type": "acp", "serverId": MARK}]),
+    new(
+        "params.mcpServers[0].type names a transport that was not advertised",
+        mcpServers=[{**STDIO, "type": "acp", "serverId": MARK}],
+    ),
     new("params.mcpServers[0].type names a transport that was not advertised", mcpServers=[{**STDIO, "type": 5}]),
     new("params.mcpServers[0].type names a transport that was not advertised", mcpServers=[{**STDIO, "type": [MARK]}]),
-    row("session/load", {**BASES["session/load"], "mcpServers": [{"type": "http", "name": "n", "url": MARK}]}, "params.mcpServers[0].type names a transport that was not advertised"),
-    row("session/resume", {**BASES["session/resume"], "mcpServers": [{"type": "sse", "name": "n", "url": MARK}]}, "params.mcpServers[0].type names a transport that was not advertised"),
+    row(
+        "session/load",
+        {**BASES["session/load"], "mcpServers": [{"type": "http", "name": "n", "url": MARK}]},
+        "params.mcpServers[0].type names a transport that was not advertised",
+    ),
+    row(
+        "session/resume",
+        {**BASES["session/resume"], "mcpServers": [{"type": "sse", "name": "n", "url": MARK}]},
+        "params.mcpServers[0].type names a transport that was not advertised",
+    ),
 ]
 
 PATHS = [
@@ -241,25 +322,56 @@ PATHS = [
     row("session/list", {"cwd": MARK}, "params.cwd must be an absolute path"),
     row("session/list", {"cwd": ""}, "params.cwd must be an absolute path"),
     row("session/list", {"cwd": f"/\0{MARK}"}, "params.cwd must be an absolute path"),
-    row("session/load", {**BASES["session/load"], "sessionId": "$OTHER"}, "params.cwd must be the directory that the session works in"),
-    row("session/resume", {**BASES["session/resume"], "sessionId": "$OTHER"}, "params.cwd must be the directory that the session works in"),
-    row("session/load", {**BASES["session/load"], "additionalDirectories": [MARK]}, "params.additionalDirectories[0] must be an absolute path"),
+    row(
+        "session/load",
+        {**BASES["session/load"], "sessionId": "$OTHER"},
+        "params.cwd must be the directory that the session works in",
+    ),
+    row(
+        "session/resume",
+        {**BASES["session/resume"], "sessionId": "$OTHER"},
+        "params.cwd must be the directory that the session works in",
+    ),
+    row(
+        "session/load",
+        {**BASES["session/load"], "additionalDirectories": [MARK]},
+        "params.additionalDirectories[0] must be an absolute path",
+    ),
 ]
 
 NO_PROMPT = "params.systemPrompt is not supported, as the capabilities say"
 SYSTEM_PROMPTS = [
     *(
-        row(method, {**BASES[method], "systemPrompt": {"mode": "append", "content": [{"type": "text", "text": MARK}]}}, NO_PROMPT)
+        row(
+            method,
+            {**BASES[method], "systemPrompt": {"mode": "append", "content": [{"type": "text", "text": MARK}]}},
+            NO_PROMPT,
+        )
         for method in ("session/new", "session/load", "session/resume")
     ),
     new(NO_PROMPT, systemPrompt={"mode": MARK, "content": []}),
-    new("params.systemPrompt.mode is missing (expected a string)", systemPrompt={"content": [{"type": "text", "text": MARK}]}),
+    new(
+        "params.systemPrompt.mode is missing (expected a string)",
+        systemPrompt={"content": [{"type": "text", "text": MARK}]},
+    ),
     new("params.systemPrompt.mode must be a string, but null was given", systemPrompt={"mode": None, "content": []}),
     new("params.systemPrompt.content is missing (expected an array)", systemPrompt={"mode": MARK}),
-    new("params.systemPrompt.content must be an array, but a string was given", systemPrompt={"mode": "append", "content": MARK}),
-    new("params.systemPrompt.content must be an array, but null was given", systemPrompt={"mode": "append", "content": None}),
-    new(f"params.systemPrompt.content[0].type must be {BLOCKS}, but another string was given", systemPrompt={"mode": "append", "content": [{"type": MARK}]}),
-    new("params.systemPrompt.content[1].text is missing (expected a string)", systemPrompt={"mode": "append", "content": [TEXT, {"type": "text", "txt": MARK}]}),
+    new(
+        "params.systemPrompt.content must be an array, but a string was given",
+        systemPrompt={"mode": "append", "content": MARK},
+    ),
+    new(
+        "params.systemPrompt.content must be an array, but null was given",
+        systemPrompt={"mode": "append", "content": None},
+    ),
+    new(
+        f"params.systemPrompt.content[0].type must be {BLOCKS}, but another string was given",
+        systemPrompt={"mode": "append", "content": [{"type": MARK}]},
+    ),
+    new(
+        "params.systemPrompt.content[1].text is missing (expected a string)",
+        systemPrompt={"mode": "append", "content": [TEXT, {"type": "text", "txt": MARK}]},
+    ),
 ]
 
 CONTENT = [
@@ -276,23 +388,56 @@ CONTENT = [
     prompt(f"params.prompt[0].type must be {BLOCKS}, but an object was given", {"type": {MARK: 1}}),
     prompt("params.prompt[0].text is missing (expected a string)", {"type": "text", "txt": MARK}),
     prompt("params.prompt[0].text must be a string, but null was given", {"type": "text", "text": None}),
-    prompt("params.prompt[3].text must be a string, but an array was given", TEXT, TEXT, TEXT, {"type": "text", "text": [MARK]}),
+    prompt(
+        "params.prompt[3].text must be a string, but an array was given",
+        TEXT,
+        TEXT,
+        TEXT,
+        {"type": "text", "text": [MARK]},
+    ),
     prompt("params.prompt[0].data is missing (expected a string)", {"type": "image", "mimeType": MARK}),
     prompt("params.prompt[0].mimeType is missing (expected a string)", {"type": "image", "data": MARK}),
-    prompt("params.prompt[0].mimeType must be a string, but an object was given", {"type": "image", "data": "", "mimeType": {MARK: MARK}}),
-    prompt("params.prompt[0].data must be a string, but a number was given", {"type": "audio", "data": 5, "mimeType": MARK}),
-    prompt("params.prompt[0].mimeType must be a string, but null was given", {"type": "audio", "data": MARK, "mimeType": None}),
+    prompt(
+        "params.prompt[0].mimeType must be a string, but an object was given",
+        {"type": "image", "data": "", "mimeType": {MARK: MARK}},
+    ),
+    prompt(
+        "params.prompt[0].data must be a string, but a number was given", {"type": "audio", "data": 5, "mimeType": MARK}
+    ),
+    prompt(
+        "params.prompt[0].mimeType must be a string, but null was given",
+        {"type": "audio", "data": MARK, "mimeType": None},
+    ),
     prompt("params.prompt[0].name is missing (expected a string)", {"type": "resource_link", "uri": MARK}),
     prompt("params.prompt[0].uri is missing (expected a string)", {"type": "resource_link", "name": MARK}),
-    prompt("params.prompt[0].uri must be a string, but a boolean was given", {"type": "resource_link", "name": MARK, "uri": False}),
+    prompt(
+        "params.prompt[0].uri must be a string, but a boolean was given",
+        {"type": "resource_link", "name": MARK, "uri": False},
+    ),
     prompt("params.prompt[0].resource is missing (expected an object)", {"type": "resource", "uri": MARK}),
-    prompt("params.prompt[0].resource must be an object, but a string was given", {"type": "resource", "resource": MARK}),
-    prompt("params.prompt[0].resource must be an object, but an array was given", {"type": "resource", "resource": [MARK]}),
-    prompt("params.prompt[0].resource.text is missing (expected a string)", {"type": "resource", "resource": {"uri": MARK}}),
-    prompt("params.prompt[0].resource.uri is missing (expected a string)", {"type": "resource", "resource": {"text": MARK}}),
-    prompt("params.prompt[0].resource.uri is missing (expected a string)", {"type": "resource", "resource": {"blob": MARK}}),
-    prompt("params.prompt[0].resource.blob must be a string, but a number was given", {"type": "resource", "resource": {"uri": MARK, "blob": 5}}),
-    prompt("params.prompt[0].resource.text must be a string, but an array was given", {"type": "resource", "resource": {"uri": "u", "text": [MARK]}}),
+    prompt(
+        "params.prompt[0].resource must be an object, but a string was given", {"type": "resource", "resource": MARK}
+    ),
+    prompt(
+        "params.prompt[0].resource must be an object, but an array was given", {"type": "resource", "resource": [MARK]}
+    ),
+    prompt(
+        "params.prompt[0].resource.text is missing (expected a string)", {"type": "resource", "resource": {"uri": MARK}}
+    ),
+    prompt(
+        "params.prompt[0].resource.uri is missing (expected a string)", {"type": "resource", "resource": {"text": MARK}}
+    ),
+    prompt(
+        "params.prompt[0].resource.uri is missing (expected a string)", {"type": "resource", "resource": {"blob": MARK}}
+    ),
+    prompt(
+        "params.prompt[0].resource.blob must be a string, but a number was given",
+        {"type": "resource", "resource": {"uri": MARK, "blob": 5}},
+    ),
+    prompt(
+        "params.prompt[0].resource.text must be a string, but an array was given",
+        {"type": "resource", "resource": {"uri": "u", "text": [MARK]}},
+    ),
 ]
 
 OPTIONS = [
@@ -314,7 +459,11 @@ OPTIONS = [
     row("authenticate", {"methodId": MARK}, "params.methodId is none of the methods that may be used here"),
     row("authenticate", {"methodId": ""}, "params.methodId is none of the methods that may be used here"),
     *(
-        row(f"_agent_server/session/{name}", {"_meta": {MARK: MARK}}, "params.sessionId is missing (expected a string, or an instanceId instead)")
+        row(
+            f"_agent_server/session/{name}",
+            {"_meta": {MARK: MARK}},
+            "params.sessionId is missing (expected a string, or an instanceId instead)",
+        )
         for name in ("lookup", "stop")
     ),
 ]
@@ -338,15 +487,25 @@ OURS = [
     extra(CONFIG_KEYS, {"config": {MARK: 1}}),
     extra(CONFIG_KEYS, {"config": {"maxTurnRequests": 5, "maxturnrequests": 5}}),
     *(
-        extra("params._meta.agent_server.config.maxTurnRequests must be an integer above 0", {"config": {"maxTurnRequests": value}})
+        extra(
+            "params._meta.agent_server.config.maxTurnRequests must be an integer above 0",
+            {"config": {"maxTurnRequests": value}},
+        )
         for value in (0, -1, 1.5, True, MARK, None, [5])
     ),
     *(
-        extra("params._meta.agent_server.config.approvalTimeoutS must be a number above 0", {"config": {"approvalTimeoutS": value}})
+        extra(
+            "params._meta.agent_server.config.approvalTimeoutS must be a number above 0",
+            {"config": {"approvalTimeoutS": value}},
+        )
         for value in (0, -0.5, MARK, True, None, {MARK: 1})
     ),
     row("session/load", {**BASES["session/load"], "_meta": {"agent_server": {"config": {MARK: 1}}}}, CONFIG_KEYS),
-    row("session/resume", {**BASES["session/resume"], "_meta": {"agent_server": MARK}}, "params._meta.agent_server must be an object"),
+    row(
+        "session/resume",
+        {**BASES["session/resume"], "_meta": {"agent_server": MARK}},
+        "params._meta.agent_server must be an object",
+    ),
 ]
 
 UNKNOWN = "no session with this id is live here"
@@ -370,7 +529,12 @@ METHODS = [
     row("session/cancel", {"sessionId": "$SESSION"}, "there is no method 'session/cancel' here", NO_METHOD),
     row("session/update", {"x": MARK}, "there is no method 'session/update' here", NO_METHOD),
     row("$/cancel_request", {"requestId": 1}, "there is no method '$/cancel_request' here", NO_METHOD),
-    row("_agent_server/session/nothing", {"x": MARK}, "there is no method '_agent_server/session/nothing' here", NO_METHOD),
+    row(
+        "_agent_server/session/nothing",
+        {"x": MARK},
+        "there is no method '_agent_server/session/nothing' here",
+        NO_METHOD,
+    ),
     row("initialize", {"protocolVersion": 1}, "this connection is initialized already", BAD_REQUEST),
 ]
 
@@ -396,3 +560,94 @@ ROWS = [
     *METHODS,
     *DEPTH,
 ]
+
+SECRETS = [
+    {"env": {"A": MARK}},
+    {"env": MARK},
+    {"env": [MARK]},
+    {"env": [[MARK]]},
+    {"env": [{"name": {"A": MARK}, "value": "v"}]},
+    {"env": [{"name": "A", "valeu": MARK}]},
+    {"env": [{"name": "A", "value": {"text": MARK}}]},
+    {"env": {"A": {"B": MARK}}},
+    {"headers": f"Authorization: {MARK}"},
+    {"headers": [["Authorization", MARK]]},
+    {"headers": [{"name": "Authorization", "vaule": MARK}]},
+    {"apiKey": [MARK]},
+    {"token": {"value": MARK}},
+    {"Authorization": [{"bearer": MARK}]},
+]
+"""Secrets in shapes that they should not have."""
+
+NOTIFICATIONS = [
+    ("session/cancel", None),
+    ("session/cancel", "null"),
+    ("session/cancel", "[]"),
+    ("session/cancel", f'"{MARK}"'),
+    ("session/cancel", "{}"),
+    ("session/cancel", '{"sessionId":null}'),
+    ("session/cancel", f'{{"sessionId":["{MARK}"]}}'),
+    ("session/cancel", '{"sessionId":5}'),
+    ("session/cancel", '{"sessionId":"nobody"}'),
+    ("session/cancel", f'{{"session_id":"{MARK}"}}'),
+    ("$/cancel_request", None),
+    ("$/cancel_request", f'["{MARK}"]'),
+    ("$/cancel_request", "{}"),
+    ("$/cancel_request", '{"requestId":true}'),
+    ("$/cancel_request", '{"requestId":1.5}'),
+    ("$/cancel_request", f'{{"requestId":["{MARK}"]}}'),
+    ("$/cancel_request", f'{{"requestId":{{"{MARK}":1}}}}'),
+    ("$/cancel_request", f'{{"requestId":"{MARK}"}}'),
+    ("$/cancel_request", '{"requestId":null}'),
+    ("$/cancel_request", '{"requestId":99999999999999999999999}'),
+    ("session/prompt", f'{{"sessionId":"$SESSION","prompt":[{{"type":"text","text":"{MARK}"}}]}}'),
+    ("session/close", '{"sessionId":"$SESSION"}'),
+    ("session/delete", '{"sessionId":"$SESSION"}'),
+    ("session/set_mode", '{"sessionId":"$SESSION","modeId":"accept_edits"}'),
+    ("initialize", '{"protocolVersion":1}'),
+    ("session/update", f'{{"sessionId":"$SESSION","update":"{MARK}"}}'),
+    ("$/unheard_of", f'{{"a":"{MARK}"}}'),
+    ("_theirs/note", f'["{MARK}"]'),
+]
+"""Notifications that change nothing and are not answered. The params are JSON text; None leaves the key out."""
+
+LINES: list[tuple[str, int, Any]] = [
+    (f'{{"jsonrpc":"2.0","id":$ID,"method":"session/close","params":{{"sessionId":"{MARK}', PARSE_ERROR, None),
+    (f"{MARK} {{", PARSE_ERROR, None),
+    (
+        f'{{"jsonrpc":"2.0","id":$ID,"method":"session/close","params":{{"sessionId":NaN,"x":"{MARK}"}}}}',
+        PARSE_ERROR,
+        None,
+    ),
+    (f"{{'{MARK}':1}}", PARSE_ERROR, None),
+    (f'\ufeff{{"{MARK}":1}}', PARSE_ERROR, None),
+    (f'"{MARK}"', BAD_REQUEST, None),
+    ("5", BAD_REQUEST, None),
+    ("null", BAD_REQUEST, None),
+    ("[]", BAD_REQUEST, None),
+    (f'[{{"jsonrpc":"2.0","id":$ID,"method":"{MARK}"}}]', BAD_REQUEST, None),
+    ("{}", BAD_REQUEST, None),
+    (f'{{"jsonrpc":"{MARK}","id":$ID,"method":"session/list"}}', BAD_REQUEST, "$ID"),
+    ('{"id":$ID,"method":"session/list"}', BAD_REQUEST, "$ID"),
+    ('{"jsonrpc":2.0,"id":$ID,"method":"session/list"}', BAD_REQUEST, "$ID"),
+    (f'{{"jsonrpc":"2.0","id":$ID,"method":["{MARK}"]}}', BAD_REQUEST, "$ID"),
+    ('{"jsonrpc":"2.0","id":$ID}', BAD_REQUEST, "$ID"),
+    ('{"jsonrpc":"2.0","id":1.5,"method":"session/list"}', BAD_REQUEST, None),
+    ('{"jsonrpc":"2.0","id":true,"method":"session/list"}', BAD_REQUEST, None),
+    (f'{{"jsonrpc":"2.0","id":["{MARK}"],"method":"session/list"}}', BAD_REQUEST, None),
+    (f'{{"jsonrpc":"2.0","id":{{"{MARK}":1}},"method":"session/list"}}', BAD_REQUEST, None),
+    ('{"jsonrpc":"2.0","id":9223372036854775808,"method":"session/list"}', BAD_REQUEST, None),
+    ('{"jsonrpc":"2.0","id":"' + MARK * 1000 + '","method":"session/list"}', BAD_REQUEST, None),
+    (
+        f'{{"jsonrpc":"2.0","id":$ID,"method":"session/close","params":{{"sessionId":"{MARK}\\ud800"}}}}',
+        BAD_REQUEST,
+        "$ID",
+    ),
+    (f'{{"jsonrpc":"2.0","id":$ID,"method":"session/close","params":{{"{MARK}":1e400}}}}', BAD_REQUEST, "$ID"),
+    (
+        '{"jsonrpc":"2.0","id":$ID,"method":"session/close","params":' + "[" * 5000 + "]" * 5000 + "}",
+        BAD_REQUEST,
+        "$ID",
+    ),
+]
+"""Lines that are no legal message; the code and the id of the one error that answers each."""
