@@ -111,7 +111,7 @@ class ScriptedClient:
         if "method" in frame:
             method = CLIENT_METHODS.get(frame["method"])
             if method is not None:
-                self._round_trip(method.params.model_validate(frame["params"]).to_wire(), frame["params"])
+                self._round_trip(method.validate(frame["params"]).to_wire(), frame["params"])
             elif frame["method"] != "$/cancel_request":
                 self.wrong.append(f"unknown method {frame['method']}")
         elif "result" in frame:
@@ -140,6 +140,10 @@ class ScriptedClient:
             if "method" in frame and "id" in frame:
                 self._asked[frame["id"]] = frame["method"]
             self._transport.send(orjson.dumps({"jsonrpc": "2.0", **frame}))
+
+    def send_line(self, line: bytes) -> None:
+        """Send whatever this is."""
+        self._transport.send(line)
 
     def request(self, method: str, **params: Any) -> int:
         """Send a request; its id."""

@@ -298,5 +298,3 @@ async def test_a_tool_shows_its_progress_in_place_of_what_it_showed_before(tmp_p
         shown = [u["content"] for u in client.updates(sessionUpdate="tool_call_update") if "content" in u]
         assert [blocks[0]["content"]["text"] for blocks in shown] == ["one", "two", "three"]
         assert all(len(blocks) == 1 for blocks in shown)
-
-
