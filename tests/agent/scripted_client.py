@@ -18,6 +18,7 @@ import orjson
 from agent_server.agent.connection_handlers import AgentConnection
 from agent_server.agent.service import AgentService
 from agent_server.cli.compose import LazyTools
+from agent_server.protocol.extensions import EXTENSION_AGENT_METHODS, EXTENSION_CLIENT_METHODS
 from agent_server.protocol.method import RequestMethod
 from agent_server.protocol.v1.methods import AGENT_METHODS, CLIENT_METHODS
 from agent_server.providers.provider import Provider
@@ -109,13 +110,14 @@ class ScriptedClient:
         if len(data) > 8 * 1024 * 1024:
             self.wrong.append(f"a frame of {len(data)} bytes")
         if "method" in frame:
-            method = CLIENT_METHODS.get(frame["method"])
+            method = CLIENT_METHODS.get(frame["method"]) or EXTENSION_CLIENT_METHODS.get(frame["method"])
             if method is not None:
                 self._round_trip(method.validate(frame["params"]).to_wire(), frame["params"])
             elif frame["method"] != "$/cancel_request":
                 self.wrong.append(f"unknown method {frame['method']}")
         elif "result" in frame:
-            method = AGENT_METHODS.get(self._asked[frame["id"]])
+            asked = self._asked[frame["id"]]
+            method = AGENT_METHODS.get(asked) or EXTENSION_AGENT_METHODS.get(asked)
             assert isinstance(method, RequestMethod)
             self._round_trip(method.validate_result(frame["result"]).to_wire(), frame["result"])
         elif not (frame["error"].get("data") or {}).get("details"):
