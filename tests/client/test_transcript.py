@@ -5,7 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_server.client.transcript import Message, ToolCallEntry, Transcript
+from agent_server.client.entries import CompactionEntry, Entry, Message, ToolCallEntry
+from agent_server.client.transcript import Transcript
 from agent_server.protocol.v1.content import ImageContent, TextContent
 from agent_server.protocol.v1.methods import SESSION_UPDATE
 from agent_server.protocol.v1.updates import (
@@ -38,7 +39,15 @@ def folded(*updates: SessionUpdate) -> Transcript:
 
 
 def shape(transcript: Transcript) -> list[tuple[str, str]]:
-    return [(e.role, e.text) if isinstance(e, Message) else ("tool", e.title) for e in transcript.entries]
+    return [_shape(entry) for entry in transcript.entries]
+
+
+def _shape(entry: Entry) -> tuple[str, str]:
+    if isinstance(entry, Message):
+        return entry.role, entry.text
+    if isinstance(entry, CompactionEntry):
+        return f"compaction {entry.status}", entry.summary.text
+    return ("tool" if isinstance(entry, ToolCallEntry) else "notice"), entry.title
 
 
 messages = st.lists(
@@ -139,4 +148,5 @@ def test_plan_mode_title_and_commands_are_replaced() -> None:
     assert (transcript.title, transcript.updated_at) == (None, "2026-01-01")
     assert [command.name for command in transcript.commands] == ["n"]
     assert [notice.title for notice in transcript.notices] == ["hear"]
-    assert transcript.entries == []
+    assert shape(transcript) == [("notice", "hear")]
+    assert transcript.conversation == []
