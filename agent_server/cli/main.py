@@ -75,7 +75,8 @@ def _settings(arguments: Sequence[str]) -> Resolved:
         return resolve()
     options = vars(_parser().parse_args(list(arguments)))
     flags: dict[str, Any] = {name.replace("-", "_"): options[name.replace("-", "_")] for name, _, _ in _SETTING_FLAGS}
-    flags["commands_in_editor"] = options["commands_in_editor"] or None
+    for switch in ("commands_in_editor", "unstable"):
+        flags[switch] = options[switch] or None
     return resolve(flags)
 
 
@@ -94,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(f"--{name}", metavar=metavar, help=text)
     parser.add_argument("--trace", dest="trace_file", metavar="FILE", help="the same as --trace-file")
     parser.add_argument("--commands-in-editor", action="store_true", help="run commands in the editor's terminals")
+    parser.add_argument("--unstable", action="store_true", help="serve methods that are no part of the protocol yet")
     parser.add_argument("--log-stderr", action="store_true", help="log to stderr too, which is silent otherwise")
     return parser
 

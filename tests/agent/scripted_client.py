@@ -16,8 +16,10 @@ from typing import Any, ParamSpec
 import orjson
 
 from agent_server.agent.connection_handlers import AgentConnection
+from agent_server.agent.features import Features
 from agent_server.agent.service import AgentService
 from agent_server.cli.compose import LazyTools
+from agent_server.protocol.extensions import EXTENSION_AGENT_METHODS, EXTENSION_CLIENT_METHODS
 from agent_server.protocol.method import RequestMethod
 from agent_server.protocol.v1.methods import AGENT_METHODS, CLIENT_METHODS
 from agent_server.providers.provider import Provider
@@ -109,13 +111,14 @@ class ScriptedClient:
         if len(data) > 8 * 1024 * 1024:
             self.wrong.append(f"a frame of {len(data)} bytes")
         if "method" in frame:
-            method = CLIENT_METHODS.get(frame["method"])
+            method = CLIENT_METHODS.get(frame["method"]) or EXTENSION_CLIENT_METHODS.get(frame["method"])
             if method is not None:
-                self._round_trip(method.params.model_validate(frame["params"]).to_wire(), frame["params"])
+                self._round_trip(method.validate(frame["params"]).to_wire(), frame["params"])
             elif frame["method"] != "$/cancel_request":
                 self.wrong.append(f"unknown method {frame['method']}")
         elif "result" in frame:
-            method = AGENT_METHODS.get(self._asked[frame["id"]])
+            asked = self._asked[frame["id"]]
+            method = AGENT_METHODS.get(asked) or EXTENSION_AGENT_METHODS.get(asked)
             assert isinstance(method, RequestMethod)
             self._round_trip(method.validate_result(frame["result"]).to_wire(), frame["result"])
         elif not (frame["error"].get("data") or {}).get("details"):
@@ -270,6 +273,7 @@ class House:
     supervisor: SessionSupervisor
     service: AgentService
     store: EventStore
+    features: Features = field(default_factory=Features)
     stopped: list[tuple[str, str]] = field(default_factory=list)
     statuses: list[tuple[str, str, str]] = field(default_factory=list)
     agents: list[asyncio.Task[None]] = field(default_factory=list)
@@ -285,7 +289,7 @@ class House:
         """One more client that has said nothing yet."""
         near, far = memory_pair()
         client = ScriptedClient(near)
-        agent = AgentConnection(far, lambda: self.service)
+        agent = AgentConnection(far, lambda: self.service, self.features)
         self.agents.append(asyncio.ensure_future(agent.run(drain_s=0.05)))
         self.clients.append(client)
         return client
@@ -301,6 +305,7 @@ async def house(
     tools: list[Tool] | None = None,
     limits: Limits | None = None,
     store: EventStore | None = None,
+    features: Features | None = None,
 ) -> AsyncIterator[House]:
     """An agent that works with this model, and with these tools besides the usual ones."""
     store = store or MemoryStore()
@@ -313,7 +318,7 @@ async def house(
     )
     box = LazyTools(lambda: Toolbox([*default_toolbox(), *(tools or [])]))
     service = AgentService(supervisor, provider, box, choices_for=lambda _cwd: (None, limits or Limits()))
-    made = House(supervisor, service, store, stopped, statuses)
+    made = House(supervisor, service, store, features or Features(), stopped, statuses)
     async with supervisor:
         yield made
         for client in made.clients:
@@ -331,9 +336,10 @@ async def one_client(
     tools: list[Tool] | None = None,
     limits: Limits | None = None,
     store: EventStore | None = None,
+    features: Features | None = None,
 ) -> AsyncIterator[tuple[ScriptedClient, House]]:
     """An agent with one client, initialized."""
-    async with house(provider, tools=tools, limits=limits, store=store) as made:
+    async with house(provider, tools=tools, limits=limits, store=store, features=features) as made:
         yield await made.connect(capabilities), made
 
 
