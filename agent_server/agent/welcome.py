@@ -60,8 +60,7 @@ def _entry(entry: SessionEntry) -> dict[str, Any]:
         "costUsd": entry.cost_usd,
     }
     info: dict[str, Any] = {"sessionId": entry.session_id, "cwd": entry.cwd}
-    if len(entry.roots) > 1:
-        info["additionalDirectories"] = list(entry.roots[1:])
+    info["additionalDirectories"] = list(entry.roots[1:])
     if entry.title is not None:
         info["title"] = entry.title
     info["updatedAt"] = entry.updated_at
