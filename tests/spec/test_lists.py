@@ -84,7 +84,7 @@ async def test_lists_can_be_of_one_directory_and_say_what_each_session_is(tmp_pa
         infos = {info["sessionId"]: info for info in (await client.call("session/list"))["sessions"]}
         assert infos[one]["cwd"] == str(tmp_path / "one")
         assert infos[one]["additionalDirectories"] == [str(tmp_path / "two")]
-        assert infos[one]["title"] == "name me"
+        assert infos[one]["title"] == "hi"
         assert infos[one]["updatedAt"] > infos[two]["updatedAt"]
         assert infos[two]["additionalDirectories"] == []
         assert "title" not in infos[two]
