@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from agent_server.providers.provider import Usage
-
-from ..agent.puppets import WAIT, PuppetModel, PuppetTool, call, forever, say, scenario, wants
-from ..agent.scripted_client import SILENCE, Frame, ScriptedClient, choose, house, in_loop, one_client
+from tests.agent.puppets import WAIT, PuppetModel, PuppetTool, call, forever, say, scenario, wants
+from tests.agent.scripted_client import SILENCE, Frame, ScriptedClient, choose, house, in_loop, one_client
 
 CHUNKS = ("user_message_chunk", "agent_message_chunk", "agent_thought_chunk")
 TOLD_LAST = ["current_mode_update", "config_option_update", "session_info_update"]

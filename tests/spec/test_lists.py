@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from agent_server.store.memory import MemoryStore
-
-from ..agent.puppets import WAIT, PuppetModel, forever, say
-from ..agent.scripted_client import ScriptedClient, house, in_loop, one_client
+from tests.agent.puppets import WAIT, PuppetModel, forever, say
+from tests.agent.scripted_client import ScriptedClient, house, in_loop, one_client
 
 
 async def pages(client: ScriptedClient, **params: object) -> list[list[str]]:

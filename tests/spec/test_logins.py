@@ -10,9 +10,8 @@ import pytest
 from agent_server.agent.features import Features
 from agent_server.agent.login import LoginMethod, TerminalLogin
 from agent_server.errors import RpcError
-
-from ..agent.puppets import PuppetModel, forever, say
-from ..agent.scripted_client import Frame, ScriptedClient, house, in_loop
+from tests.agent.puppets import PuppetModel, forever, say
+from tests.agent.scripted_client import Frame, ScriptedClient, house, in_loop
 
 KEY = LoginMethod("key", "By key", "Asks the key ring.")
 TERMINAL = LoginMethod("tty", "In a terminal", terminal=TerminalLogin(("--login",), {"LOGIN": "1"}))

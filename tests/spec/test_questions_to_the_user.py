@@ -11,9 +11,8 @@ import pytest
 from agent_server.conversation.questions import Choice, FormField, IntegerField, TextField
 from agent_server.tools.ports import ToolContext
 from agent_server.tools.tool import ToolResult
-
-from ..agent.puppets import PuppetTool, call, say, scenario
-from ..agent.scripted_client import SILENCE, Frame, Refusal, ScriptedClient, house, in_loop, one_client
+from tests.agent.puppets import PuppetTool, call, say, scenario
+from tests.agent.scripted_client import SILENCE, Frame, Refusal, ScriptedClient, house, in_loop, one_client
 
 BOTH = {"elicitation": {"form": {}, "url": {}}}
 FIELDS: tuple[FormField, ...] = (
@@ -157,7 +156,6 @@ async def test_one_way_to_ask_never_stands_for_the_other(
     [
         TextField(name="password"),
         TextField(name="x", title="API key"),
-        TextField(name="x", description="Your access token"),
         TextField(name="clientSecret"),
     ],
 )

@@ -11,9 +11,8 @@ import pytest
 from agent_server.agent.features import Features
 from agent_server.cli.compose import make_provider
 from agent_server.providers.provider import Finished, ModelRequest, ProviderEvent, SimpleProvider, TextDelta
-
-from ..agent.scripted_client import Frame, in_loop, one_client
-from ..promises.agent_process import agent_process, scenario_file
+from tests.agent.scripted_client import Frame, in_loop, one_client
+from tests.promises.agent_process import agent_process, scenario_file
 
 APPLIED = Features(system_prompt=True)
 SESSION_CAPABILITIES = "sessionCapabilities"
