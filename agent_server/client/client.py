@@ -5,41 +5,25 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
 
-from agent_server.client.elicitation import Answer, Elicitations
 from agent_server.client.errors import AgentMisbehaved, LoginUnavailable, UnsupportedAgent
 from agent_server.client.extensions import AgentExtensions
 from agent_server.client.hearing import Hearing, HearingRouter
 from agent_server.client.instructions import system_prompt_of
 from agent_server.client.questions import Questions
+from agent_server.client.registry import SessionRegistry
 from agent_server.client.services import ClientServices
 from agent_server.client.session import Listener, RemoteSession
 from agent_server.connection.connection import Connection
 from agent_server.connection.handlers import handles
-from agent_server.errors import ConnectionClosed, RpcError, SessionConflict, SessionNotFound
+from agent_server.errors import ConnectionClosed, RpcError
 from agent_server.protocol.capabilities import offers
 from agent_server.protocol.errors import ErrorCode
 from agent_server.protocol.method import NotificationMethod, RequestMethod
 from agent_server.protocol.model import Model
-from agent_server.protocol.v1.elicitation import (
-    CompleteElicitationNotification,
-    CreateElicitationRequest,
-    CreateElicitationResponse,
-    ElicitationCancelled,
-)
-from agent_server.protocol.v1.history import (
-    DeleteSessionRequest,
-    ListSessionsRequest,
-    ListSessionsResponse,
-    LoadSessionRequest,
-    LoadSessionResponse,
-    ResumeSessionRequest,
-    ResumeSessionResponse,
-    SessionInfo,
-)
 from agent_server.protocol.v1.initialize import (
     AgentCapabilities,
     AuthenticateRequest,
@@ -66,13 +50,24 @@ from agent_server.protocol.v1.session import McpServer, NewSessionRequest
 from agent_server.protocol.v1.system_prompt import SystemPrompt
 from agent_server.transport.port import Transport
 
+if TYPE_CHECKING:  # imported where used: most clients never need them
+    from agent_server.client.elicitation import Answer, Elicitations
+    from agent_server.protocol.v1.elicitation import (
+        CompleteElicitationNotification,
+        CreateElicitationRequest,
+        CreateElicitationResponse,
+    )
+    from agent_server.protocol.v1.history import (
+        ListSessionsResponse,
+        LoadSessionResponse,
+        ResumeSessionResponse,
+        SessionInfo,
+    )
+
 P = TypeVar("P", bound=Model)
 R = TypeVar("R", bound=Model)
 
 PROTOCOL_VERSION: Final = 1
-
-MAX_EARLY_SESSIONS: Final = 16
-"""Session ids that an agent may use before it has answered the request that creates them."""
 
 
 class RemoteAgent:
@@ -85,16 +80,13 @@ class RemoteAgent:
 
     def __init__(self, transport: Transport, services: ClientServices) -> None:
         self._router = HearingRouter(CLIENT_METHODS, RemoteAgent, RemoteSession)
-        self.connection = Connection(transport, self._router, self, self._find_session)
+        self._registry = SessionRegistry(lambda session_id: RemoteSession(self, session_id))
+        self.connection = Connection(transport, self._router, self, self._registry.find)
         self.services = services
         self._transport = transport
         self._answer: InitializeResponse | None = None
         self._offered: dict[str, Any] = {}
-        self._sessions: dict[str, RemoteSession] = {}
-        self._early: dict[str, RemoteSession] = {}
-        self._opening = 0
-        self._reopening: set[str] = set()
-        self._elicitations = Elicitations(services.elicitation)
+        self._elicitations: Elicitations | None = None
         self._questions = Questions()
 
     # What it is
@@ -124,7 +116,7 @@ class RemoteAgent:
     @property
     def sessions(self) -> Mapping[str, RemoteSession]:
         """The sessions that we opened and did not close, by id."""
-        return self._sessions
+        return self._registry.live
 
     def offers(self, path: str) -> bool:
         """Whether it advertised a capability, as a dotted path (``sessionCapabilities.close``)."""
@@ -209,14 +201,9 @@ class RemoteAgent:
             mcp_servers=list(mcp_servers),
             system_prompt=system_prompt_of(system_prompt),
         )
-        self._opening += 1
-        try:
+        with self._registry.opening():
             answer = await self.connection.request(SESSION_NEW, request)
-            session = self._early.pop(answer.session_id, None) or RemoteSession(self, answer.session_id)
-        finally:
-            self._opening -= 1
-            self._drop_early()
-        self._sessions[session.id] = session
+            session = self._registry.opened(answer.session_id)
         session.transcript.begin(answer.modes, answer.config_options, newer=False)
         session.establish(roots, listener)
         return session
@@ -241,6 +228,8 @@ class RemoteAgent:
             RpcError: the agent could not; -32002 if it knows no such session.
             SessionConflict: it is being opened already.
         """
+        from agent_server.protocol.v1.history import LoadSessionRequest
+
         roots = _roots(cwd, additional_directories)
         request = LoadSessionRequest(
             session_id=session_id,
@@ -270,6 +259,8 @@ class RemoteAgent:
         Raises:
             AgentServerError, ValueError: as for `load_session`.
         """
+        from agent_server.protocol.v1.history import ResumeSessionRequest
+
         roots = _roots(cwd, additional_directories)
         request = ResumeSessionRequest(
             session_id=session_id,
@@ -313,6 +304,8 @@ class RemoteAgent:
         Raises:
             CapabilityMissing, RpcError: as for `list_sessions`.
         """
+        from agent_server.protocol.v1.history import ListSessionsRequest
+
         where = None if cwd is None else os.path.abspath(cwd)
         return await self.connection.request(SESSION_LIST, ListSessionsRequest(cwd=where, cursor=cursor))
 
@@ -323,12 +316,14 @@ class RemoteAgent:
             CapabilityMissing: the agent does not offer that; nothing was sent.
             RpcError: it could not.
         """
+        from agent_server.protocol.v1.history import DeleteSessionRequest
+
         try:
             await self.connection.request(SESSION_DELETE, DeleteSessionRequest(session_id=session_id))
         except RpcError as error:
             if error.code != ErrorCode.RESOURCE_NOT_FOUND:
                 raise
-        session = self._sessions.get(session_id)
+        session = self.sessions.get(session_id)
         if session is not None:
             await self.release(session)
 
@@ -365,85 +360,54 @@ class RemoteAgent:
     @handles(ELICITATION_CREATE)
     async def elicit(self, params: CreateElicitationRequest) -> CreateElicitationResponse:
         """Put a question to the user, in its session or outside of any."""
+        from agent_server.client.elicitation import CANCELLED, Elicitations
+
+        if self._elicitations is None:
+            self._elicitations = Elicitations(self.services.elicitation)
         self._elicitations.check(params)
-        session = None if params.session_id is None else self._find_session(params.session_id)
+        session = None if params.session_id is None else self._registry.find(params.session_id)
 
         def deciding(decide: Callable[[], Answer | Awaitable[Answer]]) -> Awaitable[Answer]:
             if session is not None:
-                return session.ask_user(decide, ElicitationCancelled())
-            return self._questions.ask(decide, ElicitationCancelled())
+                return session.ask_user(decide, CANCELLED)
+            return self._questions.ask(decide, CANCELLED)
 
         return await self._elicitations.answer(params, self.info, session, deciding)
 
     @handles(ELICITATION_COMPLETE)
     def complete_elicitation(self, params: CompleteElicitationNotification) -> None:
         """A page that the user was sent to has done its work."""
-        self._elicitations.complete(params.elicitation_id)
+        if self._elicitations is not None:
+            self._elicitations.complete(params.elicitation_id)
 
     # For sessions and for `connect`
 
     async def release(self, session: RemoteSession) -> None:
         """We are done with that session: what still comes for it is nobody's, and its terminals are freed."""
-        if self._sessions.get(session.id, session) is not session:
+        if not self._registry.drop(session):
             return  # it was loaded again, and what it had belongs to the new object
-        self._sessions.pop(session.id, None)
-        session.abandon()
-        self._elicitations.end(session)
+        if self._elicitations is not None:
+            self._elicitations.end(session)
         if self.services.terminals is not None:
             with anyio.CancelScope(shield=True):
                 await self.services.terminals.release_all(session.id)
 
     def stop_waiting(self) -> None:
         """The connection is over: nothing that anybody waits for will come."""
-        self._elicitations.end()
-        for session in [*self._sessions.values(), *self._early.values()]:
-            session.abandon()
+        if self._elicitations is not None:
+            self._elicitations.end()
+        self._registry.abandon_all()
 
     async def _reopen(self, session: RemoteSession, ask: Callable[[], Awaitable[_Reopened]]) -> _Reopened:
-        if session.id in self._reopening:
-            raise SessionConflict("session_busy", "the session is being opened already")
-        before = self._sessions.get(session.id)
-        self._reopening.add(session.id)
-        self._sessions[session.id] = session  # what comes before the answer is heard already
         try:
-            answer = await ask()
+            with self._registry.reopening(session):
+                return await ask()
         except BaseException:
-            if self._sessions.get(session.id) is session:
-                await self._put_back(session, before)
-            raise
-        finally:
-            self._reopening.discard(session.id)
-        if before is not None:
-            before.abandon()
-        return answer
-
-    async def _put_back(self, session: RemoteSession, before: RemoteSession | None) -> None:
-        if before is None:
             await self.release(session)
-        else:
-            self._sessions[session.id] = before
-            session.abandon()
-
-    def _find_session(self, session_id: str) -> RemoteSession:
-        session = self._sessions.get(session_id)
-        if session is not None:
-            return session
-        early = self._early.get(session_id)
-        if early is not None:
-            return early
-        if not self._opening or len(self._early) >= MAX_EARLY_SESSIONS:
-            raise SessionNotFound(session_id)
-        early = self._early[session_id] = RemoteSession(self, session_id)
-        return early
-
-    def _drop_early(self) -> None:
-        if self._opening == 0:
-            for session in self._early.values():
-                session.abandon()
-            self._early.clear()
+            raise
 
 
-_Reopened = TypeVar("_Reopened", LoadSessionResponse, ResumeSessionResponse)
+_Reopened = TypeVar("_Reopened", bound="LoadSessionResponse | ResumeSessionResponse")
 
 
 def _roots(cwd: str, additional_directories: Sequence[str]) -> tuple[str, ...]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agent_server import __version__
-from agent_server.client.elicitation import ElicitationService
 from agent_server.client.extensions import OUR_NAME
 from agent_server.client.files import FileService
 from agent_server.client.permissions import PermissionPolicy, reject_all
@@ -19,6 +18,9 @@ from agent_server.protocol.v1.initialize import (
     SessionConfigOptionsCapabilities,
     Supported,
 )
+
+if TYPE_CHECKING:
+    from agent_server.client.elicitation import ElicitationService
 
 _CLIENT_INFO: Final = Implementation(name="agent-server-client", title="agent-server client", version=__version__)
 

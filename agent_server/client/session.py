@@ -15,7 +15,7 @@ from agent_server.client.questions import Questions
 from agent_server.client.transcript import Transcript
 from agent_server.connection.connection import Connection
 from agent_server.connection.handlers import handles
-from agent_server.errors import AgentServerError, CapabilityMissing, RpcError, SessionNotFound
+from agent_server.errors import AgentServerError, CapabilityMissing, ConnectionClosed, RpcError, SessionNotFound
 from agent_server.protocol.errors import ErrorCode
 from agent_server.protocol.trace import TraceContext
 from agent_server.protocol.v1.client_services import (
@@ -159,26 +159,33 @@ class RemoteSession:
         blocks: list[ContentBlock] = [TextContent(text=prompt)] if isinstance(prompt, str) else list(prompt)
         whole = trace.to_meta(meta) if trace is not None else None if meta is None else dict(meta)
         request = PromptRequest(session_id=self.id, prompt=blocks, meta=whole)
+        unheard = self._connection.closed
         mine = _OpenPrompt(self.transcript.add_prompt(blocks))
         self._prompts.append(mine)
-        message_id = None
         try:
-            response = await self._connection.request(SESSION_PROMPT, request)
-            message_id = message_id_of(response.meta)
+            response = await self._connection.request(SESSION_PROMPT, request, on_answer=lambda: self._ended(mine))
+            self.transcript.name_prompt(mine.message, message_id_of(response.meta))
             return response
-        except CapabilityMissing:
-            self.transcript.drop_prompt(mine.message)
+        except (CapabilityMissing, ConnectionClosed) as error:
+            if unheard or isinstance(error, CapabilityMissing):
+                self.transcript.drop_prompt(mine.message)
             raise
         except asyncio.CancelledError:
-            if self._prompts[0] is mine:
+            if self._prompts and self._prompts[0] is mine:
                 self._questions.withdraw_all()
             raise
         finally:
-            was_running = self._prompts[0] is mine
-            self._prompts.remove(mine)
-            self.transcript.end_prompt(mine.message, message_id)
-            if was_running and self._prompts:
-                self.transcript.begin_prompt(self._prompts[0].message)
+            self._ended(mine)
+
+    def _ended(self, prompt: _OpenPrompt) -> None:
+        """It has its answer, or nobody waits for that any more: the next one's turn begins."""
+        if prompt not in self._prompts:
+            return
+        was_running = self._prompts[0] is prompt
+        self._prompts.remove(prompt)
+        self.transcript.end_prompt(prompt.message)
+        if was_running and self._prompts:
+            self.transcript.begin_prompt(self._prompts[0].message)
 
     def cancel(self) -> None:
         """End the running turn; its `prompt` returns with ``cancelled``. Questions to the user are withdrawn.

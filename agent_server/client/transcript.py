@@ -15,6 +15,7 @@ from agent_server.client.mode_sync import mode_of_options, options_in_mode
 from agent_server.protocol.model import CLEARED
 from agent_server.protocol.v1.content import ContentBlock, TextContent
 from agent_server.protocol.v1.session import SessionConfigOption, SessionModeState
+from agent_server.protocol.v1.unstable.plans import PlanContent, PlanContentUpdate, PlanRemoved
 from agent_server.protocol.v1.updates import (
     AgentMessageChunk,
     AgentThoughtChunk,
@@ -46,6 +47,7 @@ class Transcript:
     Attributes:
         entries: messages, tool calls, compactions and notices, in the order in which they began.
         plan: the current plan.
+        plans: the current plans of agents that keep several, by id (unstable).
         modes: the modes and the current one; None where the session has none.
         config_options: what can be set, with its values, in the agent's order.
         commands: the slash commands.
@@ -57,6 +59,7 @@ class Transcript:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.plan: list[PlanEntry] = []
+        self.plans: dict[str, PlanContent] = {}
         self.modes: SessionModeState | None = None
         self.config_options: list[SessionConfigOption] = []
         self.commands: list[AvailableCommand] = []
@@ -167,9 +170,12 @@ class Transcript:
         if any(message is other for other in self._unechoed):
             self._move_to_end(message)
 
-    def end_prompt(self, message: Message, message_id: str | None) -> None:
-        """The turn is over, so nothing will repeat the prompt any more; the agent may have given it an id."""
+    def end_prompt(self, message: Message) -> None:
+        """The turn is over: nothing will repeat the prompt any more."""
         self._forget_unechoed(message)
+
+    def name_prompt(self, message: Message, message_id: str | None) -> None:
+        """The agent may have given the prompt an id."""
         if message_id is not None and message.message_id is None:
             message.message_id = message_id
             self._messages.setdefault((UserMessageChunk, message_id), message)
@@ -258,6 +264,12 @@ class Transcript:
     def _fold_plan(self, update: PlanUpdate) -> None:
         self.plan = update.entries
 
+    def _fold_plan_content(self, update: PlanContentUpdate) -> None:
+        self.plans[update.plan.plan_id] = update.plan
+
+    def _fold_plan_removed(self, update: PlanRemoved) -> None:
+        self.plans.pop(update.plan_id, None)
+
     def _fold_mode(self, update: CurrentModeUpdate) -> None:
         self.enter_mode(update.current_mode_id)
 
@@ -289,6 +301,8 @@ _FOLDS: Final[dict[type, Callable[[Transcript, Any], None]]] = {
     CompactionUpdate: Transcript._fold_compaction,
     CompactionSummaryChunk: Transcript._fold_compaction,
     PlanUpdate: Transcript._fold_plan,
+    PlanContentUpdate: Transcript._fold_plan_content,
+    PlanRemoved: Transcript._fold_plan_removed,
     CurrentModeUpdate: Transcript._fold_mode,
     ConfigOptionUpdate: Transcript._fold_options,
     AvailableCommandsUpdate: Transcript._fold_commands,

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, GetCoreSchemaHandler
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FailFast,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 from pydantic_core import CoreSchema, core_schema
 
 T = TypeVar("T")
@@ -49,6 +58,14 @@ def _list_schemas(schema: Any) -> list[Any]:
     if schema["type"] == "list":
         return [schema]
     return _list_schemas(schema["schema"]) if "schema" in schema else []
+
+
+class Unstable:
+    """Marks a field, or a member of a union, that the protocol is trying out; the stable schema leaves it out."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The schema, with the mark."""
+        return {**handler(schema), "x-unstable": True}
 
 
 class DefaultOnNull:
@@ -107,6 +124,11 @@ Clearable: TypeAlias = Annotated[
 ]
 """Absent (None) leaves what was there, `CLEARED` (null) removes it; a malformed value is read as absent."""
 
+StrictClearable: TypeAlias = Annotated[
+    T | Annotated[Cleared, _ClearedSchema()] | None, BeforeValidator(_cleared_for_null)
+]
+"""As `Clearable`, but a malformed value is rejected."""
+
 ClearableList: TypeAlias = Annotated[
     Annotated[list[T], SkipInvalidItems()] | Annotated[Cleared, _ClearedSchema()] | None,
     BeforeValidator(_cleared_for_null),
@@ -154,3 +176,16 @@ class Model(BaseModel):
     def to_wire(self) -> dict[str, Any]:
         """The same as plain Python values."""
         return self.__pydantic_serializer__.to_python(self, mode="json", by_alias=True, exclude_none=True)  # type: ignore[no-any-return]
+
+
+class OpenModel(Model):
+    """A value whose further fields are kept as they came, null included."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @model_serializer(mode="wrap")
+    def _keep_nulls(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        wire: dict[str, Any] = serialize(self)
+        for name, value in (self.__pydantic_extra__ or {}).items():
+            wire.setdefault(name, value)
+        return wire

@@ -22,10 +22,12 @@ from agent_server.protocol.v1.client_services import (
     WriteTextFileRequest,
     WriteTextFileResponse,
 )
+from agent_server.protocol.v1.elicitation import CompleteElicitationNotification
 from agent_server.protocol.v1.initialize import AuthenticateRequest, AuthenticateResponse
 from agent_server.protocol.v1.methods import (
     AUTHENTICATE,
     CLIENT_METHODS,
+    ELICITATION_COMPLETE,
     FS_READ_TEXT_FILE,
     FS_WRITE_TEXT_FILE,
     SESSION_CANCEL,
@@ -71,6 +73,7 @@ def asking(agent: SmallAgent, method: RequestMethod[Any, Any], params: Model) ->
 @pytest.mark.promise("P10")
 def test_every_method_of_the_client_that_needs_a_capability_is_covered_here() -> None:
     gated = {method.name for method in CLIENT_METHODS if method.capability is not None}
+    gated.remove("elicitation/complete")  # a notification
     assert gated <= {method.name for method, _ in GATED}
 
 
@@ -92,6 +95,10 @@ def test_what_was_not_offered_is_never_on_the_wire(wire_capabilities: dict[str, 
             )
             with pytest.raises(CapabilityMissing):
                 agent.connection.notify(gated, CancelNotification(session_id="s"))
+            with pytest.raises(CapabilityMissing):
+                agent.connection.notify(ELICITATION_COMPLETE, CompleteElicitationNotification(elicitation_id="e"))
+            with pytest.raises(CapabilityMissing):
+                agent.connection.notify_wire(ELICITATION_COMPLETE, {"elicitationId": "e"})
             await wire.fence()
             assert len(wire.heard) == 1
 

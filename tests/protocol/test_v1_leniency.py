@@ -31,10 +31,33 @@ from agent_server.protocol.v1.updates import (
     SessionInfoUpdate,
     ToolCallProgressed,
     ToolCallStarted,
+    UnknownUpdate,
 )
 
 JUNK: list[Any] = [None, 7, "x", True, [], [7], {}, {"a": 7}, 1.5]
 """Every JSON type. Some of it fits some fields; none of it may fail a lenient one."""
+
+KNOWN_KINDS = (
+    "user_message_chunk",
+    "agent_message_chunk",
+    "agent_thought_chunk",
+    "tool_call",
+    "tool_call_update",
+    "plan",
+    "available_commands_update",
+    "current_mode_update",
+    "config_option_update",
+    "session_info_update",
+    "usage_update",
+    "notice",
+    "compaction_update",
+    "compaction_summary_chunk",
+    "plan_update",
+    "plan_removed",
+    "subagent_update",
+    "session_message",
+    "session_message_chunk",
+)
 
 CHUNK = {"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": "t"}}
 CALL = {"sessionUpdate": "tool_call", "toolCallId": "t", "title": "T"}
@@ -365,10 +388,28 @@ def test_content_of_an_unknown_type_is_invalid(block: Any) -> None:
         methods.SESSION_PROMPT.validate({"sessionId": "s", "prompt": [block]})
 
 
-@pytest.mark.parametrize("kind", ["compaction_maybe", "", "toolCall"])
-def test_an_unknown_update_is_invalid(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["compaction_maybe", "", "toolCall", "_ours"])
+def test_an_update_of_an_unknown_kind_is_kept_as_it_came(kind: str) -> None:
+    update = updated(sessionUpdate=kind, content={"deep": [None]}, nothing=None, _meta=5)
+    assert isinstance(update, UnknownUpdate)
+    assert update.to_wire() == {"sessionUpdate": kind, "content": {"deep": [None]}, "nothing": None}
+
+
+@pytest.mark.parametrize("kind", [None, 5, [], {}, True])
+def test_an_update_without_a_kind_is_invalid(kind: Any) -> None:
     with pytest.raises(ValidationError):
         updated(sessionUpdate=kind)
+
+
+@pytest.mark.parametrize("kind", KNOWN_KINDS)
+def test_no_malformed_update_of_a_known_kind_passes_as_an_unknown_one(kind: str) -> None:
+    if kind == "session_info_update":
+        assert isinstance(updated(sessionUpdate=kind, title=5), SessionInfoUpdate)  # all its fields are lenient
+        return
+    with pytest.raises(ValidationError):
+        updated(sessionUpdate=kind)
+    with pytest.raises(ValidationError):
+        UnknownUpdate(session_update=kind)
 
 
 def test_unknown_fields_are_ignored() -> None:

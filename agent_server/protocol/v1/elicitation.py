@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from agent_server.protocol.model import DefaultOnError, Lenient, LenientOptionalList, Model
+from agent_server.protocol.model import DefaultOnError, Lenient, LenientOptionalList, Model, OpenModel
 from agent_server.protocol.v1.numbers import Int64, Uint32, Uint64
 from agent_server.protocol.v1.prompt import RequestId
 
@@ -84,20 +84,17 @@ class TitledMultiSelectItems(Model):
     any_of: list[EnumOption]
 
 
-class OtherMultiSelectItems(Model):
+class OtherMultiSelectItems(OpenModel):
     """Choices of a kind that we do not know, kept as they came."""
-
-    model_config = ConfigDict(extra="allow")
 
     type: str
 
 
 def _items_kind(value: Any) -> str:
-    if not isinstance(value, dict):
-        return "titled" if isinstance(value, TitledMultiSelectItems) else "string"
-    if value.get("type") == "string":
-        return "string"
-    return "titled" if "type" not in value else "other"
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    if not isinstance(kind, str):
+        return "titled"
+    return "string" if kind == "string" else "other"
 
 
 MultiSelectItems: TypeAlias = Annotated[
@@ -121,10 +118,8 @@ class MultiSelectPropertySchema(Model):
     default: LenientOptionalList[str] = None
 
 
-class OtherPropertySchema(Model):
+class OtherPropertySchema(OpenModel):
     """A kind of field that we do not know. It is kept as it came, and must not be shown as one that we know."""
-
-    model_config = ConfigDict(extra="allow")
 
     type: str
 
@@ -190,10 +185,8 @@ class UrlElicitation(_Elicitation):
     url: str = Field(repr=False)
 
 
-class OtherElicitation(_Elicitation):
+class OtherElicitation(_Elicitation, OpenModel):
     """A way of asking that we do not know. It is kept as it came, and must not be shown as one that we know."""
-
-    model_config = ConfigDict(extra="allow")
 
     mode: str
 
@@ -231,10 +224,8 @@ class ElicitationCancelled(Model):
     action: Literal["cancel"] = "cancel"
 
 
-class OtherElicitationAction(Model):
+class OtherElicitationAction(OpenModel):
     """Something that we do not know. It never counts as an answer."""
-
-    model_config = ConfigDict(extra="allow")
 
     action: str
 

@@ -9,4 +9,5 @@ from pydantic import Field
 Uint16: TypeAlias = Annotated[int, Field(ge=0, json_schema_extra={"format": "uint16"})]
 Uint32: TypeAlias = Annotated[int, Field(ge=0, json_schema_extra={"format": "uint32"})]
 Uint64: TypeAlias = Annotated[int, Field(ge=0, json_schema_extra={"format": "uint64"})]
+Int32: TypeAlias = Annotated[int, Field(json_schema_extra={"format": "int32"})]
 Int64: TypeAlias = Annotated[int, Field(json_schema_extra={"format": "int64"})]

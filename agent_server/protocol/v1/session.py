@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from agent_server.protocol.model import Lenient, LenientList, LenientOptionalList, Model, NullableList
+from agent_server.protocol.model import Lenient, LenientList, LenientOptionalList, Model, NullableList, Unstable
 from agent_server.protocol.v1.system_prompt import SystemPrompt
 
 
@@ -62,18 +62,29 @@ class McpServerStdio(Model):
         return self.type is None or self.type == "stdio"
 
 
+class McpServerAcp(Model):
+    """An MCP server inside the client, reached over this very connection. Spec (unstable): mcp-over-acp."""
+
+    type: Literal["acp"] = "acp"
+    name: str
+    server_id: str
+
+
 def _transport(value: Any) -> str:
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    if kind == "acp" and (isinstance(value, McpServerAcp) or (isinstance(value, dict) and "serverId" in value)):
+        return "acp"
     return kind if kind in ("http", "sse") else "stdio"
 
 
 McpServer: TypeAlias = Annotated[
     Annotated[McpServerHttp, Tag("http")]
     | Annotated[McpServerSse, Tag("sse")]
+    | Annotated[McpServerAcp, Tag("acp"), Unstable()]
     | Annotated[McpServerStdio, Tag("stdio")],
     Discriminator(_transport),
 ]
-"""How to reach an MCP server; whatever is neither http nor sse reads as stdio."""
+"""How to reach an MCP server; what is of no other kind reads as stdio."""
 
 
 class SessionMode(Model):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 
-from pydantic import Field
+from pydantic import Field, Tag, field_validator
+from pydantic_core import PydanticCustomError
 
 from agent_server.protocol.model import (
     Clearable,
@@ -12,14 +13,16 @@ from agent_server.protocol.model import (
     Lenient,
     LenientList,
     Model,
+    OpenModel,
+    Unstable,
 )
 from agent_server.protocol.v1.content import ContentBlock
 from agent_server.protocol.v1.numbers import Uint64
+from agent_server.protocol.v1.plan import PlanEntry as PlanEntry
 from agent_server.protocol.v1.session import SessionConfigOption
 from agent_server.protocol.v1.tool_calls import ToolCall, ToolCallUpdate
-
-PlanEntryPriority: TypeAlias = Literal["high", "medium", "low"]
-PlanEntryStatus: TypeAlias = Literal["pending", "in_progress", "completed"]
+from agent_server.protocol.v1.unstable.plans import PlanContentUpdate, PlanRemoved
+from agent_server.protocol.v1.unstable.subagents import SessionMessage, SessionMessageChunk, SubagentUpdate
 
 
 class _Update(Model):
@@ -60,14 +63,6 @@ class ToolCallProgressed(ToolCallUpdate, _Update):
     """A tool call changed."""
 
     session_update: Literal["tool_call_update"] = "tool_call_update"
-
-
-class PlanEntry(Model):
-    """One step of a plan."""
-
-    content: str
-    priority: PlanEntryPriority
-    status: PlanEntryStatus
 
 
 class PlanUpdate(_Update):
@@ -174,7 +169,7 @@ class CompactionSummaryChunk(_Update):
     content: ContentBlock
 
 
-SessionUpdate: TypeAlias = Annotated[
+KnownUpdate: TypeAlias = Annotated[
     UserMessageChunk
     | AgentMessageChunk
     | AgentThoughtChunk
@@ -188,10 +183,43 @@ SessionUpdate: TypeAlias = Annotated[
     | UsageUpdate
     | Notice
     | CompactionUpdate
-    | CompactionSummaryChunk,
+    | CompactionSummaryChunk
+    | Annotated[PlanContentUpdate, Unstable()]
+    | Annotated[PlanRemoved, Unstable()]
+    | Annotated[SubagentUpdate, Unstable()]
+    | Annotated[SessionMessage, Unstable()]
+    | Annotated[SessionMessageChunk, Unstable()],
     Field(discriminator="session_update"),
 ]
-"""One update. The union is closed: an unknown ``sessionUpdate`` is invalid, and a client should ignore it."""
+"""An update that we know."""
+
+
+class UnknownUpdate(OpenModel):
+    """An update of a kind that we do not know, kept as it came: a client that cannot show it goes on."""
+
+    session_update: str
+
+    @field_validator("session_update")
+    @classmethod
+    def _is_none_that_we_know(cls, value: str) -> str:
+        if value in _KINDS:
+            raise PydanticCustomError("known_update", "a kind of update that we know")
+        return value
+
+
+def _kind_of(member: Any) -> str:
+    model = get_args(member)[0] if get_origin(member) is Annotated else member
+    kind: str = model.__pydantic_fields__["session_update"].default
+    return kind
+
+
+_KINDS = frozenset(_kind_of(member) for member in get_args(get_args(KnownUpdate)[0]))
+
+SessionUpdate: TypeAlias = Annotated[
+    Annotated[KnownUpdate, Tag("known")] | Annotated[UnknownUpdate, Tag("unknown")],
+    Field(union_mode="left_to_right"),  # what we know pays nothing for what we do not; asking which it is would
+]
+"""One update, which may be of a kind that we do not know."""
 
 
 class SessionNotification(Model):
