@@ -64,7 +64,7 @@ class LooseEnds:
         events: list[Event] = [TerminalExited(terminal_id, None, None) for terminal_id in self._terminals]
         events += [ApprovalClosed(call_id, "cancelled") for call_id in self._approvals]
         events += [QuestionClosed(question_id, "withdrawn") for question_id in self._questions]
-        events += [CompactionFinished(compaction_id, "cancelled") for compaction_id in self._compactions]
+        events += [CompactionFinished(compaction_id, "failed", INTERRUPTED) for compaction_id in self._compactions]
         why = (TextPart(CALL_INTERRUPTED),)
         events += [ToolCallUpserted(call_id, status=ToolStatus.FAILED, content=why) for call_id in self._calls]
         if self._turn is not None:

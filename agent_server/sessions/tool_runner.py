@@ -216,17 +216,16 @@ def _end_with(session: Session, run: ToolRun, result: ToolResult, prepared: Prep
 
 
 class CallContext:
-    """What one running call may use: its session's workspace, its own place in the log."""
+    """What one running call may use: its session's workspace, its own place in the log.
+
+    It keeps the workspace of its beginning: what was approved there is not done in another.
+    """
 
     def __init__(self, session: Session, run: ToolRun) -> None:
         self._session = session
+        self.workspace: Workspace = session.workspace
         self._run = run
         self.prepared: PreparedCall | None = None
-
-    @property
-    def workspace(self) -> Workspace:
-        """The session's files and shell."""
-        return self._session.workspace
 
     def report(
         self, *, content: tuple[ToolContent, ...] | None = None, locations: tuple[Location, ...] | None = None

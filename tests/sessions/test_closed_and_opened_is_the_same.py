@@ -15,9 +15,13 @@ from hypothesis import strategies as st
 from agent_server.conversation.content import ImagePart, TextPart
 from agent_server.errors import ProviderError
 from agent_server.providers.provider import (
+    CompactionEnded,
+    CompactionStarted,
+    CompactionSummary,
     Finished,
     ModelInfo,
     ModelRequest,
+    NoticeGiven,
     PartDelta,
     ProviderEvent,
     SimpleProvider,
@@ -43,6 +47,10 @@ STEPS = st.one_of(
     st.builds(ThoughtDelta, WORDS),
     st.builds(PartDelta, st.just(ImagePart("aGk=", "image/png"))),
     st.builds(Usage, st.integers(0, 9), st.integers(0, 9), cost_usd=st.none() | st.floats(0, 1)),
+    st.just(NoticeGiven("info", "Retrying.")),
+    st.just(CompactionStarted("k")),
+    st.builds(CompactionSummary, st.just("k"), WORDS),
+    st.just(CompactionEnded("k")),
     st.builds(ToolCallRequested, st.sampled_from(["c1", "c2"]), st.sampled_from(["puppet", "terminal", "missing"])),
 )
 ENDS = st.one_of(
