@@ -6,6 +6,7 @@ file exists (some clients answer an empty text for a missing one).
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -61,6 +62,7 @@ class EditorWorkspace(LocalWorkspace):
         self._writes = connection.offers("fs.writeTextFile")
         self._terminals = connection.offers("terminal")
         self._commands_in_editor = commands_in_editor and self._terminals
+        self._releases: set[asyncio.Future[None]] = set()
 
     def bind(self, session_id: str) -> None:
         """The session that the client knows these files by."""
@@ -130,8 +132,17 @@ class EditorWorkspace(LocalWorkspace):
             observer.started(terminal_id)
             return await self._wait_in_terminal(terminal_id, timeout_s, observer)
         finally:
-            with anyio.move_on_after(RELEASE_S, shield=True), contextlib.suppress(RpcError, ConnectionClosed):
-                await self._connection.request(TERMINAL_RELEASE, self._terminal("ReleaseTerminalRequest", terminal_id))
+            release = asyncio.ensure_future(self._release(terminal_id))
+            self._releases.add(release)
+            release.add_done_callback(self._releases.discard)
+            with anyio.CancelScope(shield=True):
+                await asyncio.sleep(0)  # it has been sent now, before anything that a cancel makes us say
+            with anyio.move_on_after(RELEASE_S):  # a cancel waits for nobody, and takes nothing back
+                await asyncio.wait([release])
+
+    async def _release(self, terminal_id: str) -> None:
+        with contextlib.suppress(RpcError, ConnectionClosed):
+            await self._connection.request(TERMINAL_RELEASE, self._terminal("ReleaseTerminalRequest", terminal_id))
 
     async def _wait_in_terminal(self, terminal_id: str, timeout_s: float, observer: CommandObserver) -> ExitStatus:
         exited: Any = None

@@ -38,7 +38,7 @@ def serve_stdio(
 
     ``provider``: who answers, instead of the one that the settings name. ``login``: how to log in, where one must.
     """
-    logging.lastResort = None  # stderr is silent unless it was asked for: some clients never read it
+    logging.lastResort = logging.NullHandler()  # stderr is silent unless it was asked for: some clients never read it
     try:
         if settings.log_file is not None or log_stderr:
             from agent_server.cli.logs import start_logging
