@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agent_server.agent.extension_methods import ExtensionMethods
 from agent_server.agent.features import Features, auth_methods
-from agent_server.agent.history import check_seat, tell_history
 from agent_server.agent.session_handlers import AgentSession
 from agent_server.agent.setup import check_setup, extras_of, invalid, system_prompt_of
 from agent_server.agent.welcome import listed, load_result, new_session_result
@@ -28,7 +27,6 @@ from agent_server.protocol.v1.methods import (
     SESSION_NEW,
     SESSION_RESUME,
 )
-from agent_server.sessions.spec import SessionSpec
 from agent_server.sessions.status import Lifecycle
 
 if TYPE_CHECKING:
@@ -61,9 +59,11 @@ if TYPE_CHECKING:
     )
     from agent_server.sessions.prompts import PromptStopped
     from agent_server.sessions.session import Session
+    from agent_server.sessions.spec import SessionSpec
 
 AUTH_REQUIRED: Final = -32000
 INTERNAL_ERROR: Final = -32603
+METHOD_NOT_FOUND: Final = -32601
 
 SESSIONS_PER_PAGE: Final = 50
 
@@ -120,20 +120,26 @@ class AgentMethods(ExtensionMethods):
     @handles(AUTHENTICATE)
     async def authenticate(self, params: AuthenticateRequest) -> AuthenticateResponse:
         """Log in by a method of ours; those of the terminal never come here. Spec: authentication."""
-        login = self._features.login
-        methods = () if login is None else login.methods
-        if login is None or params.method_id not in {method.id for method in methods if method.terminal is None}:
-            raise invalid("params.methodId is none of the methods that may be used here")
-        await login.authenticate(params.method_id)
+        await self._log_in(params.method_id)
         return AUTHENTICATE.encoded({})
 
     @handles(LOGOUT)
     async def logout(self, params: LogoutRequest) -> LogoutResponse:
         """Forget the login; open sessions refuse prompts from now on. Spec: authentication."""
-        if self._features.login is None:
-            raise RpcError(-32601, "Method not found", {"details": "there is nothing to log out of"})
-        await self._features.login.logout()
+        await self._log_out()
         return LOGOUT.encoded({})
+
+    async def _log_in(self, method_id: str) -> None:
+        login = self._features.login
+        methods = () if login is None else login.methods
+        if login is None or method_id not in {method.id for method in methods if method.terminal is None}:
+            raise invalid("params.methodId is none of the methods that may be used here")
+        await login.authenticate(method_id)
+
+    async def _log_out(self) -> None:
+        if self._features.login is None:
+            raise RpcError(METHOD_NOT_FOUND, "Method not found", {"details": "there is nothing to log out of"})
+        await self._features.login.logout()
 
     @property
     def needs_login(self) -> bool:
@@ -168,6 +174,8 @@ class AgentMethods(ExtensionMethods):
     @handles(SESSION_LOAD)
     async def load_session(self, params: LoadSessionRequest) -> Deferred[LoadSessionResponse]:
         """Tell everything that happened in a session, then go on with it (Req: JR-22)."""
+        from agent_server.agent.history import check_seat, tell_history
+
         spec = self._spec(params)
         session_id = params.session_id
         with check_seat(self._service, self.connection, session_id):
@@ -185,6 +193,8 @@ class AgentMethods(ExtensionMethods):
     @handles(SESSION_RESUME)
     async def resume_session(self, params: ResumeSessionRequest) -> Deferred[ResumeSessionResponse]:
         """Go on with a session whose history the client knows; what it has to say follows the response."""
+        from agent_server.agent.history import check_seat
+
         spec = self._spec(params)
         with check_seat(self._service, self.connection, params.session_id):
             agent_session = await self._reopen(params.session_id, spec)
@@ -277,10 +287,6 @@ class AgentMethods(ExtensionMethods):
         agent_session.session.detach(agent_session.attachment)
 
 
-def agent_router(features: Features) -> Router:
+def agent_router() -> Router:
     """Who answers what, once the connection is initialized."""
-    if features.unstable:
-        from agent_server.agent.unstable_methods import unstable_router
-
-        return unstable_router()
     return Router([*AGENT_METHODS, *EXTENSION_AGENT_METHODS], AgentMethods, AgentSession, plain=True)

@@ -115,6 +115,7 @@ class ClientAttachment:
 
     def retell(self, merger: HistoryMerger, events: Sequence[Event]) -> None:
         """Send a piece of the history, as far as it is complete; what follows live is told by the same projection."""
+        self._projector.retelling = True
         for event in events:
             for update in self._projector.updates(event):
                 for complete in merger.add(update):
@@ -122,6 +123,7 @@ class ClientAttachment:
 
     def end_retelling(self, merger: HistoryMerger) -> None:
         """Send the rest of the history."""
+        self._projector.retelling = False
         for update in merger.finish():
             self.tell(update)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from agent_server.agent.features import Features, initialize_result
+from agent_server.agent.features import UNSTABLE_CLIENT_CAPABILITIES, Features, initialize_result
 from agent_server.connection.connection import INVALID_REQUEST, Connection
 from agent_server.connection.handlers import Deferred, answered, handles
 from agent_server.connection.router import Router
@@ -61,18 +61,32 @@ class AgentConnection:
         self._requested_version = params.protocol_version
         capabilities = params.client_capabilities.to_wire()
         self._client_capabilities = capabilities
-        self.connection.open(offered=lambda path: offers(capabilities, path))
+        self.connection.open(offered=self._offered)
         result = initialize_result(self._features, capabilities)
         return answered(INITIALIZE.encoded(result), self._load_behind_the_answer)
+
+    def _offered(self, path: str) -> bool:
+        """Whether the client advertised it; what is no part of the protocol yet counts only where we serve such."""
+        if path in UNSTABLE_CLIENT_CAPABILITIES and not self._features.unstable:
+            return False
+        return offers(self._client_capabilities, path)
 
     def _load_behind_the_answer(self) -> None:
         self.connection.hurry()
         if self._methods is None:
-            from agent_server.agent.agent_methods import AgentMethods, agent_router
-
-            self._methods = AgentMethods(self.connection, self._load_service(), self._features, self.initialize)
-            self.connection.open(router=agent_router(self._features), root=self._methods)
+            methods_class, router = self._answering()
+            self._methods = methods_class(self.connection, self._load_service(), self._features, self.initialize)
+            self.connection.open(router=router, root=self._methods)
         self._methods.client_capabilities = self._client_capabilities
+
+    def _answering(self) -> tuple[type[AgentMethods], Router]:
+        if self._features.unstable:
+            from agent_server.agent.unstable_methods import UnstableMethods, unstable_router
+
+            return UnstableMethods, unstable_router()
+        from agent_server.agent.agent_methods import AgentMethods, agent_router
+
+        return AgentMethods, agent_router()
 
     def _find_session(self, session_id: str) -> object:
         if self._methods is None:

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from agent_server.sessions.status import Lifecycle
-
 if TYPE_CHECKING:
     from agent_server.sessions.description import Description
     from agent_server.sessions.session import Session
 
 _BUILTIN: Final = ("offline", "scenario")
-
-
-def status_word(lifecycle: Lifecycle, status: str) -> str:
-    """One word for a session: what it does while it lives, else where its life stands (Req: SM-24, ST-01)."""
-    return status if lifecycle is Lifecycle.LIVE else lifecycle.value
 
 
 def described(about: Description) -> dict[str, Any]:
@@ -24,7 +17,7 @@ def described(about: Description) -> dict[str, Any]:
         "sessionId": about.session_id,
         "alias": about.alias,
         "instanceId": about.instance_id,
-        "status": status_word(about.lifecycle, about.status),
+        "status": about.status,
         "cwd": about.cwd,
         "additionalDirectories": list(about.roots[1:]),
         "createdAt": about.created_at,

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from agent_server.agent.descriptions import described, snapshot_result, status_word
 from agent_server.agent.setup import invalid
 from agent_server.connection.handlers import handles
 from agent_server.errors import SessionNotFound
@@ -70,6 +69,8 @@ class ExtensionMethods:
     @handles(SESSION_INFO)
     def session_info(self, params: SessionInfoRequest) -> SessionDescription:
         """The record of a session that lives or has just ended (Req: SM-26)."""
+        from agent_server.agent.descriptions import described
+
         supervisor = self._service.supervisor
         try:
             session_id = self._named(params.session_id, None).id
@@ -80,6 +81,8 @@ class ExtensionMethods:
     @handles(SESSION_LIST_LIVE)
     def list_live_sessions(self, params: ListLiveSessionsRequest) -> ListLiveSessionsResponse:
         """All live sessions; a busy one delays nobody (Req: SM-11)."""
+        from agent_server.agent.descriptions import described
+
         sessions = [described(session.info()) for session in self._service.supervisor.live()]
         return SESSION_LIST_LIVE.encoded({"sessions": sessions})
 
@@ -92,6 +95,8 @@ class ExtensionMethods:
     @handles(SESSION_STATUS)
     def session_status(self, params: SessionStatusRequest) -> SessionStatusResponse:
         """What a session is doing (Req: ST-01)."""
+        from agent_server.agent.descriptions import snapshot_result
+
         snapshot = snapshot_result(self._named(params.session_id, None))
         fields = ("status", "activity", "mode", "turnActive")
         return SESSION_STATUS.encoded({name: snapshot[name] for name in fields})
@@ -99,13 +104,15 @@ class ExtensionMethods:
     @handles(SESSION_SNAPSHOT)
     def session_snapshot(self, params: SessionSnapshotRequest) -> SessionSnapshot:
         """Enough to show a session to somebody who has just come (Req: ST-10)."""
+        from agent_server.agent.descriptions import snapshot_result
+
         return SESSION_SNAPSHOT.encoded(snapshot_result(self._named(params.session_id, None)))
 
     def tell_status(self, session: Session) -> None:
         """The client knows this session from now on: say what its status is, if the client wants that."""
         if self._subscriptions and session.instance_id not in self._introduced:
             self._introduced.add(session.instance_id)
-            self._notify_status(session, status_word(session.lifecycle, session.status), "initializing")
+            self._notify_status(session, session.status, "initializing")
 
     def stop_listening(self) -> None:
         """The client has gone."""

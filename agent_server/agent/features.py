@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from agent_server import __version__
@@ -21,11 +20,12 @@ EXTENSION_METHODS: Final = tuple(
 )
 EXTENSION_NOTIFICATIONS: Final = tuple(f"_agent_server/session/{name}" for name in ("status", "stopped"))
 
+UNSTABLE_CLIENT_CAPABILITIES: Final = frozenset({"plan", "subagents"})
+
 _SESSION_CAPABILITIES: Final = ("list", "delete", "additionalDirectories", "resume", "close")
 _UNSTABLE_SESSION_CAPABILITIES: Final = ("fork", "archive", "status", "title")
 
 
-@dataclass(frozen=True, slots=True)
 class Features:
     """What this agent can do beyond the usual.
 
@@ -35,9 +35,10 @@ class Features:
         login: how to log in; None where nothing needs a login.
     """
 
-    system_prompt: bool = False
-    unstable: bool = False
-    login: Login | None = None
+    def __init__(self, *, system_prompt: bool = False, unstable: bool = False, login: Login | None = None) -> None:
+        self.system_prompt = system_prompt
+        self.unstable = unstable
+        self.login = login
 
 
 def initialize_result(features: Features, client_capabilities: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,15 @@ from agent_server.conversation.events import (
     TurnStarted,
     UsageReported,
 )
-from agent_server.conversation.tool_calls import FileChange, Location, TerminalRef, ToolContent, ToolStatus
+from agent_server.conversation.tool_calls import (
+    FileChange,
+    Location,
+    TerminalRef,
+    ToolContent,
+    ToolStatus,
+    client_terminal,
+)
+from agent_server.protocol.v1.needs import UPDATE_CAPABILITIES
 
 Update = dict[str, Any]
 
@@ -52,8 +60,11 @@ UNSEEN: Final = frozenset({SessionCreated, PromptReceived, TurnStarted, TurnEnde
 LIVE_ONLY: Final = frozenset({NoticeRaised})
 """Events that a replay leaves out. Spec: session-notices."""
 
-NOTICES: Final = "session.notices"
-COMPACTION: Final = "session.compaction"
+NOTICES: Final = UPDATE_CAPABILITIES["notice"]
+COMPACTION: Final = UPDATE_CAPABILITIES["compaction_update"]
+PLAN_IDS: Final = UPDATE_CAPABILITIES["plan_update"]
+PLAN_ID: Final = "plan"
+"""A session has one plan."""
 
 TERMINAL_TAIL_BYTES: Final = 32 * 1024
 MAX_DIFF_CHARS: Final = 1024 * 1024
@@ -100,6 +111,8 @@ class ProjectorV1:
         self._summarized: set[str] = set()
         self._calls: dict[str, tuple[ToolContent, ...]] = {}
         self._terminals: dict[str, _Terminal] = {}
+        self.retelling = False
+        """Whether the events are history: terminals of a client are shown as text then."""
 
     def updates(self, event: Event) -> list[Update]:
         """What a client is told about an event: often nothing."""
@@ -142,7 +155,7 @@ class ProjectorV1:
             update["rawOutput"] = raw_of(event.raw_output)
         if event.status is not None and event.status.ended:
             self._forget(call_id)
-        return [update]
+        return [update] if first or len(update) > 2 else []
 
     def _forget(self, call_id: str) -> None:
         """An ended call keeps its id only, so that a long session does not keep every diff twice."""
@@ -151,7 +164,8 @@ class ProjectorV1:
             del self._terminals[terminal_id]
 
     def _terminal_started(self, event: TerminalStarted) -> list[Update]:
-        self._terminals[event.terminal_id] = _Terminal(event.tool_call_id)
+        if event.owner == "agent" or self.retelling:  # else the client shows its terminal itself
+            self._terminals[event.terminal_id] = _Terminal(event.tool_call_id)
         return []
 
     def _terminal_output(self, event: TerminalOutput) -> list[Update]:
@@ -169,15 +183,20 @@ class ProjectorV1:
         return [block for item in content for block in self._shown_item(item)]
 
     def _shown_item(self, item: ToolContent) -> list[dict[str, Any]]:
-        if isinstance(item, TerminalRef) and item.owner == "agent":
-            terminal = self._terminals.get(item.terminal_id)
-            return [terminal.block()] if terminal is not None and terminal.tail else []
+        if isinstance(item, TerminalRef):
+            terminal_id = item.terminal_id if item.owner == "agent" else client_terminal(item.terminal_id)
+            terminal = self._terminals.get(terminal_id)
+            if item.owner == "agent" or terminal is not None:
+                return [terminal.block()] if terminal is not None and terminal.tail else []
         return [tool_content_of(item)]
 
     def _plan(self, event: PlanUpdated) -> list[Update]:
         entries = [
             {"content": entry.content, "priority": entry.priority, "status": entry.status} for entry in event.entries
         ]
+        if self._offers(PLAN_IDS):
+            plan = {"type": "items", "planId": PLAN_ID, "entries": entries}
+            return [{"sessionUpdate": "plan_update", "plan": plan}]
         return [{"sessionUpdate": "plan", "entries": entries}]
 
     def _usage(self, event: UsageReported) -> list[Update]:

@@ -13,7 +13,7 @@ from agent_server.agent.editor import EditorWorkspace
 from agent_server.conversation.tool_calls import TerminalRef, ToolContent, ToolKind, ToolSpec
 from agent_server.conversation.visible import visible
 from agent_server.errors import CapabilityMissing, ConnectionClosed, RpcError, ToolError
-from agent_server.tools.ports import ExitStatus, ToolContext
+from agent_server.tools.ports import ExitStatus, TerminalWriter, ToolContext
 from agent_server.tools.run_command import command_title
 from agent_server.tools.tool import PreparedCall, ToolResult
 
@@ -132,25 +132,31 @@ async def _visit(context: ToolContext) -> ToolResult:
 
 
 async def _terminal(context: ToolContext, command: str) -> ToolResult:
-    watcher = _Watcher(context)
+    watcher = _Watcher(command, context)
     status = await _editor(context).run(command, timeout_s=COMMAND_S, observer=watcher, in_editor=True)
     text = f"{watcher.output_bytes} bytes of output; {_ending(status)}"
     return ToolResult(ToolResult.text(text).parts, content=watcher.content)
 
 
 class _Watcher:
-    def __init__(self, context: ToolContext) -> None:
+    def __init__(self, command: str, context: ToolContext) -> None:
+        self._command = command
         self._context = context
+        self._terminal: TerminalWriter | None = None
         self.content: tuple[ToolContent, ...] = ()
         self.output_bytes = 0
 
     def started(self, client_terminal_id: str | None) -> None:
         if client_terminal_id is not None:
+            cwd = self._context.workspace.cwd
+            self._terminal = self._context.open_terminal(self._command, cwd, client_terminal_id=client_terminal_id)
             self.content = (TerminalRef(client_terminal_id, "client"),)
             self._context.report(content=self.content)
 
     def output(self, data: bytes) -> None:
         self.output_bytes += len(data)
+        if self._terminal is not None:
+            self._terminal.write(data)
 
 
 def _ending(status: ExitStatus) -> str:

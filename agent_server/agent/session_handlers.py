@@ -11,7 +11,6 @@ from agent_server.agent.setup import invalid
 from agent_server.connection.handlers import Deferred, handles
 from agent_server.conversation.events import TurnFailure
 from agent_server.errors import RpcError
-from agent_server.protocol.trace import TraceContext
 from agent_server.protocol.v1.methods import (
     SESSION_CANCEL,
     SESSION_PROMPT,
@@ -80,6 +79,7 @@ class AgentSession:
         if session.record.title is not None:
             info["title"] = session.record.title
         self.attachment.tell(info)
+        self._methods.tell_status(session)
 
     def announce(self) -> None:
         """Say what a session has to say once the client knows it: its commands, its status."""
@@ -118,10 +118,8 @@ class AgentSession:
                 answer.fail(RpcError(REQUEST_CANCELLED, "Request cancelled", {"details": "the prompt was withdrawn"}))
 
         session = self.session
-        trace = TraceContext.from_meta(params.meta) if params.meta else None
-        prompt = session.prompt(
-            parts_of(params.prompt), settled, self.attachment, trace=trace.to_meta() if trace is not None else None
-        )
+        trace = _trace_of(params.meta) if params.meta else None
+        prompt = session.prompt(parts_of(params.prompt), settled, self.attachment, trace)
         # At the end of the connection nobody withdraws a prompt: all of them are cancelled (promise P9).
         answer.on_cancel = lambda: session.cancel() if self._connection.closed else session.withdraw(prompt)
         self._service.supervisor.ensure_working(session)
@@ -169,3 +167,11 @@ def turn_error(failure: TurnFailure) -> RpcError:
         "retryAfterS": failure.retry_after_s,
     }
     return RpcError(INTERNAL_ERROR, "Internal error", {key: value for key, value in data.items() if value is not None})
+
+
+def _trace_of(meta: dict[str, Any]) -> dict[str, str] | None:
+    """The W3C trace context of a request, for what is sent on its behalf. Spec: extensibility."""
+    from agent_server.protocol.trace import TraceContext
+
+    trace = TraceContext.from_meta(meta)
+    return trace.to_meta() if trace is not None else None

@@ -8,15 +8,16 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from agent_server.conversation.system_prompt import SystemPrompt
 from agent_server.errors import RpcError
 
 if TYPE_CHECKING:
     from agent_server.agent.features import Features
+    from agent_server.conversation.system_prompt import SystemPrompt
     from agent_server.protocol.v1.history import LoadSessionRequest, ResumeSessionRequest
     from agent_server.protocol.v1.session import NewSessionRequest
+    from agent_server.protocol.v1.unstable.fork import ForkSessionRequest
 
-    Setup = NewSessionRequest | LoadSessionRequest | ResumeSessionRequest
+    Setup = NewSessionRequest | LoadSessionRequest | ResumeSessionRequest | ForkSessionRequest
 
 INVALID_PARAMS: Final = -32602
 
@@ -67,6 +68,8 @@ def system_prompt_of(params: Setup) -> SystemPrompt | None:
     prompt = params.system_prompt
     if prompt is None:
         return None
+    from agent_server.conversation.system_prompt import SystemPrompt
+
     mode = _PROMPT_MODES.get(prompt.mode)
     if mode is None:
         raise invalid('params.systemPrompt.mode must be "append" or "override"')

@@ -45,6 +45,8 @@ def run_command(arguments: Sequence[str]) -> int:
     parser = _parser()
     if arguments and arguments[0] == "exec":
         return _run_exec(arguments[1:])
+    if arguments and arguments[0] == "schema":
+        return _run_schema(arguments[1:])
     try:
         parser.parse_args(list(arguments))
     except SystemExit as exit_:
@@ -70,12 +72,27 @@ def _run_exec(arguments: Sequence[str]) -> int:
         return 130
 
 
+def _run_schema(arguments: Sequence[str]) -> int:
+    import argparse
+
+    from agent_server.cli import schema_command
+
+    parser = argparse.ArgumentParser(prog="agent-server schema", description="Print the protocol as JSON Schema.")
+    schema_command.add_arguments(parser)
+    try:
+        options = parser.parse_args(list(arguments))
+    except SystemExit as exit_:
+        return int(exit_.code or 0)
+    return schema_command.run_schema(options)
+
+
 def _settings(arguments: Sequence[str]) -> Resolved:
     if not arguments:  # the common case needs no parser
         return resolve()
     options = vars(_parser().parse_args(list(arguments)))
     flags: dict[str, Any] = {name.replace("-", "_"): options[name.replace("-", "_")] for name, _, _ in _SETTING_FLAGS}
-    flags["commands_in_editor"] = options["commands_in_editor"] or None
+    for switch in ("commands_in_editor", "unstable"):
+        flags[switch] = options[switch] or None
     return resolve(flags)
 
 
@@ -85,8 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="agent-server",
         description="Serve the Agent Client Protocol on stdin and stdout; or run a command.",
-        epilog="Commands: exec PROMPT (run one prompt; see exec --help). Settings may also come from AGENT_SERVER_* "
-        "variables, agent-server.toml in the project, or the user's configuration file.",
+        epilog="Commands: exec PROMPT (run one prompt; see exec --help), schema (print the protocol as JSON Schema). "
+        "Settings may also come from AGENT_SERVER_* variables, agent-server.toml in the project, or the user's "
+        "configuration file.",
         allow_abbrev=False,
     )
     parser.add_argument("-V", "--version", action="version", version=f"agent-server {__version__}")
@@ -94,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(f"--{name}", metavar=metavar, help=text)
     parser.add_argument("--trace", dest="trace_file", metavar="FILE", help="the same as --trace-file")
     parser.add_argument("--commands-in-editor", action="store_true", help="run commands in the editor's terminals")
+    parser.add_argument("--unstable", action="store_true", help="serve methods that are no part of the protocol yet")
     parser.add_argument("--log-stderr", action="store_true", help="log to stderr too, which is silent otherwise")
     return parser
 

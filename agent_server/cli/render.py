@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
 from agent_server.cli.style import Style, one_line, safe
-from agent_server.client.transcript import ToolCallEntry
+from agent_server.client.entries import ToolCallEntry
 from agent_server.protocol.v1.content import ContentBlock, TextContent
 from agent_server.protocol.v1.tool_calls import Content, Diff, RequestPermissionRequest
 from agent_server.protocol.v1.updates import (

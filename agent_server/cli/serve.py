@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from agent_server.agent.connection_handlers import AgentConnection
+from agent_server.agent.features import Features
 from agent_server.cli.compose import make_provider, make_service
 from agent_server.config.settings import Settings, SettingsError
 from agent_server.transport.fds import FdTransport
 
 if TYPE_CHECKING:
+    from agent_server.agent.login import Login
     from agent_server.agent.service import AgentService
     from agent_server.providers.provider import Provider
     from agent_server.sessions.supervisor import SessionSupervisor
@@ -28,12 +30,13 @@ def serve_stdio(
     wire: tuple[int, int],
     *,
     provider: Provider | None = None,
+    login: Login | None = None,
     warnings: Sequence[str] = (),
     log_stderr: bool = False,
 ) -> int:
     """Serve until the client has gone; the exit code. Everything is flushed on return.
 
-    ``provider``: who answers, instead of the one that the settings name.
+    ``provider``: who answers, instead of the one that the settings name. ``login``: how to log in, where one must.
     """
     logging.lastResort = None  # stderr is silent unless it was asked for: some clients never read it
     try:
@@ -41,7 +44,7 @@ def serve_stdio(
             from agent_server.cli.logs import start_logging
 
             start_logging(settings.log_file, settings.log_level, log_stderr=log_stderr, warnings=warnings)
-        asyncio.run(_serve(settings, wire, provider))
+        asyncio.run(_serve(settings, wire, provider, login))
     except (SettingsError, OSError) as error:  # a file that cannot be opened, say
         import sys
 
@@ -53,7 +56,7 @@ def serve_stdio(
     return 0
 
 
-async def _serve(settings: Settings, wire: tuple[int, int], given: Provider | None) -> None:
+async def _serve(settings: Settings, wire: tuple[int, int], given: Provider | None, login: Login | None) -> None:
     provider = given or make_provider(settings.model)
     transport: Transport = FdTransport(*wire, limit_bytes=settings.max_frame_bytes)
     if settings.trace_file is not None:
@@ -74,7 +77,8 @@ async def _serve(settings: Settings, wire: tuple[int, int], given: Provider | No
         _settle_garbage_collector()
         return make_service(settings, supervisor, provider)
 
-    agent = AgentConnection(transport, load_service)
+    features = Features(system_prompt=provider.system_prompts, unstable=settings.unstable, login=login)
+    agent = AgentConnection(transport, load_service, features)
     _end_on_signals(agent)
     serving = asyncio.create_task(agent.run(drain_s=settings.drain_s))
     await asyncio.wait((serving, loaded), return_when=asyncio.FIRST_COMPLETED)

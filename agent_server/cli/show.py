@@ -13,9 +13,10 @@ from agent_server.cli.output import OutputWriter
 from agent_server.cli.questions import TerminalLines, TerminalQuestions, open_terminal
 from agent_server.cli.render import Renderer
 from agent_server.cli.style import Style, one_line, style_for
-from agent_server.client.client import ClientServices, RemoteAgent
+from agent_server.client.client import RemoteAgent
 from agent_server.client.files import LocalFiles
 from agent_server.client.permissions import Outcome, PermissionPolicy, allowed, approve_all, reject_all
+from agent_server.client.services import ClientServices
 from agent_server.client.terminals import LocalTerminals
 from agent_server.errors import RpcError
 from agent_server.protocol.v1.tool_calls import RequestPermissionRequest

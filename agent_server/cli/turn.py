@@ -14,7 +14,9 @@ import anyio
 from agent_server.cli.exit_codes import ExitCode, exit_code_of
 from agent_server.cli.show import Show
 from agent_server.cli.style import one_line
-from agent_server.client.client import RemoteAgent, UnsupportedAgent, spawn
+from agent_server.client.client import RemoteAgent
+from agent_server.client.errors import UnsupportedAgent
+from agent_server.client.joining import spawn
 from agent_server.client.session import RemoteSession
 from agent_server.errors import AgentServerError, ConnectionClosed, RpcError
 from agent_server.protocol.v1.session import SessionConfigSelect, SessionConfigSelectOption

@@ -46,6 +46,41 @@ def ask(choose: Choice) -> PermissionPolicy:
     return policy
 
 
+def remember(policy: PermissionPolicy) -> PermissionPolicy:
+    """Give the answers "always" again by ourselves.
+
+    An ``allow_always`` or ``reject_always`` that ``policy`` has chosen answers the same question: one of the same
+    session that names the same tool and title and offers the same option. Whatever differs is asked.
+    """
+    known: dict[_Question, str] = {}
+
+    async def remembering(request: RequestPermissionRequest) -> Outcome:
+        question = _question_of(request)
+        if question is not None and question in known:
+            return SelectedPermissionOutcome(option_id=known[question])
+        decision = policy(request)
+        outcome = await decision if isawaitable(decision) else decision
+        if question is not None and isinstance(outcome, SelectedPermissionOutcome):
+            chosen = [option.kind for option in request.options if option.option_id == outcome.option_id]
+            if chosen and chosen[0].endswith("_always"):
+                known[question] = outcome.option_id
+        return outcome
+
+    return remembering
+
+
+_Question: TypeAlias = tuple[object, ...]
+
+
+def _question_of(request: RequestPermissionRequest) -> _Question | None:
+    """What makes two questions the same; None where it cannot be told, because nothing says what is to be done."""
+    call = request.tool_call
+    if not call.title:
+        return None
+    options = tuple((option.option_id, option.name, option.kind) for option in request.options)
+    return request.session_id, call.name, call.kind, call.title, options
+
+
 def allowed(request: RequestPermissionRequest, outcome: Outcome) -> bool:
     """Whether this outcome lets the call go on."""
     if not isinstance(outcome, SelectedPermissionOutcome):

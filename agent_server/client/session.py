@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from inspect import isawaitable
-from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypeVar
 
-import anyio
-
-from agent_server.client.permissions import PermissionPolicy
+from agent_server.client.entries import Message
+from agent_server.client.extensions import message_id_of
+from agent_server.client.permissions import Outcome
+from agent_server.client.questions import Questions
 from agent_server.client.transcript import Transcript
 from agent_server.connection.connection import Connection
 from agent_server.connection.handlers import handles
-from agent_server.errors import CapabilityMissing, RpcError, SessionNotFound
+from agent_server.errors import AgentServerError, CapabilityMissing, ConnectionClosed, RpcError, SessionNotFound
 from agent_server.protocol.errors import ErrorCode
+from agent_server.protocol.trace import TraceContext
 from agent_server.protocol.v1.client_services import (
     CreateTerminalRequest,
     CreateTerminalResponse,
@@ -31,7 +34,7 @@ from agent_server.protocol.v1.client_services import (
     WriteTextFileRequest,
     WriteTextFileResponse,
 )
-from agent_server.protocol.v1.content import AudioContent, ContentBlock, EmbeddedResource, ImageContent, TextContent
+from agent_server.protocol.v1.content import ContentBlock, TextContent
 from agent_server.protocol.v1.methods import (
     FS_READ_TEXT_FILE,
     FS_WRITE_TEXT_FILE,
@@ -67,18 +70,30 @@ if TYPE_CHECKING:
     from agent_server.client.files import FileService
     from agent_server.client.terminals import TerminalService
 
+T = TypeVar("T")
+
 Listener: TypeAlias = Callable[[SessionUpdate], object]
 """Hears every update, in order, from the event loop; it must be quick."""
 
-_NEEDED_CAPABILITIES: Final[dict[type, str]] = {
-    ImageContent: "image",
-    AudioContent: "audio",
-    EmbeddedResource: "embedded_context",
-}
+CLOSE_TIMEOUT_S: Final = 5.0
+"""How long a session that is left may take to be closed."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class _OpenPrompt:
+    """A prompt without an answer yet. ``cancelled``: the user wants it to end."""
+
+    message: Message
+    cancelled: bool = False
 
 
 class RemoteSession:
-    """A session of a far agent. As a context manager it is closed at the end, where the agent offers that.
+    """A session of a far agent.
+
+    As a context manager it is left at the end: closed where the agent offers that, within 5 s, else cancelled; its
+    terminals are freed in any case.
 
     Attributes:
         id: what the agent calls it.
@@ -96,35 +111,81 @@ class RemoteSession:
         # Before the answer to session/new was looked at, nobody can listen yet: what comes is kept.
         self._early: list[SessionUpdate] | None = []
         self._established: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._questions: set[anyio.CancelScope] = set()
-        self._prompting = 0
-        self._cancelling = False
+        self._questions = Questions()
+        self._prompts: list[_OpenPrompt] = []
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
-        if self._agent.offers("sessionCapabilities.close") and not self._connection.closed:
+        try:
+            if self.live and not self._connection.closed:
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await self._leave()
+        except (TimeoutError, AgentServerError) as error:
+            logger.warning("a session was left and could not be closed: %s", error)
+        finally:
+            await self._agent.release(self)
+
+    async def _leave(self) -> None:
+        if self._agent.offers("sessionCapabilities.close"):
             await self.close()
+        elif self._prompts:
+            self.cancel()
+
+    @property
+    def live(self) -> bool:
+        """Whether updates still reach this object: not once it was closed, deleted, or loaded again."""
+        return self._agent.sessions.get(self.id) is self
 
     # What the user does
 
-    async def prompt(self, prompt: str | Sequence[ContentBlock]) -> PromptResponse:
-        """Take one turn; every update of it has been heard when this returns.
+    async def prompt(
+        self,
+        prompt: str | Sequence[ContentBlock],
+        *,
+        trace: TraceContext | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> PromptResponse:
+        """Take one turn; every update of it has been heard when this returns. Giving up the wait cancels it.
+
+        ``trace`` says where in a trace the turn happens; it goes into the request's ``_meta``, beside ``meta``.
 
         Raises:
             RpcError: the turn failed.
             ConnectionClosed: the agent went away.
-            CapabilityMissing: the agent does not take such content.
+            CapabilityMissing: the agent does not take such content; nothing was sent.
         """
         blocks: list[ContentBlock] = [TextContent(text=prompt)] if isinstance(prompt, str) else list(prompt)
-        self._check_content(blocks)
-        self._prompting += 1
+        whole = trace.to_meta(meta) if trace is not None else None if meta is None else dict(meta)
+        request = PromptRequest(session_id=self.id, prompt=blocks, meta=whole)
+        unheard = self._connection.closed
+        mine = _OpenPrompt(self.transcript.add_prompt(blocks))
+        self._prompts.append(mine)
         try:
-            return await self._connection.request(SESSION_PROMPT, PromptRequest(session_id=self.id, prompt=blocks))
+            response = await self._connection.request(SESSION_PROMPT, request, on_answer=lambda: self._ended(mine))
+            self.transcript.name_prompt(mine.message, message_id_of(response.meta))
+            return response
+        except (CapabilityMissing, ConnectionClosed) as error:
+            if unheard or isinstance(error, CapabilityMissing):
+                self.transcript.drop_prompt(mine.message)
+            raise
+        except asyncio.CancelledError:
+            if self._prompts and self._prompts[0] is mine:
+                self._questions.withdraw_all()
+            raise
         finally:
-            self._prompting -= 1
-            self._cancelling = self._cancelling and self._prompting > 0
+            self._ended(mine)
+
+    def _ended(self, prompt: _OpenPrompt) -> None:
+        """It has its answer, or nobody waits for that any more: the next one's turn begins."""
+        if prompt not in self._prompts:
+            return
+        was_running = self._prompts[0] is prompt
+        self._prompts.remove(prompt)
+        self.transcript.end_prompt(prompt.message)
+        if was_running and self._prompts:
+            self.transcript.begin_prompt(self._prompts[0].message)
 
     def cancel(self) -> None:
         """End the running turn; its `prompt` returns with ``cancelled``. Questions to the user are withdrawn.
@@ -132,22 +193,31 @@ class RemoteSession:
         Spec: prompt-turn.
         """
         self._connection.notify(SESSION_CANCEL, CancelNotification(session_id=self.id))
-        self._cancelling = self._prompting > 0
-        for question in list(self._questions):
-            question.cancel()
+        self._stop_asking()
 
     async def close(self) -> None:
-        """End what it does and free it on both sides.
+        """End what it does and free it on both sides. A session that the agent does not know is closed.
 
         Raises:
-            CapabilityMissing: the agent does not offer that.
+            CapabilityMissing: the agent does not offer that; nothing was sent.
             RpcError: the agent could not.
+            ConnectionClosed: it went away.
         """
-        await self._connection.request(SESSION_CLOSE, CloseSessionRequest(session_id=self.id))
-        self._agent.forget(self.id)
-        terminals = self._agent.services.terminals
-        if terminals is not None:
-            await terminals.release_all(self.id)
+        if self._agent.offers("sessionCapabilities.close"):
+            self._stop_asking()
+        try:
+            await self._connection.request(SESSION_CLOSE, CloseSessionRequest(session_id=self.id))
+        except RpcError as error:
+            if error.code != ErrorCode.RESOURCE_NOT_FOUND:
+                raise
+        await self._agent.release(self)
+
+    def _stop_asking(self) -> None:
+        """What is open is to end: its questions are withdrawn, those that still come too, and its calls are over."""
+        for prompt in self._prompts:
+            prompt.cancelled = True
+        self._questions.withdraw_all()
+        self.transcript.cancel_open_calls()
 
     async def set_mode(self, mode_id: str) -> None:
         """Change the mode.
@@ -167,7 +237,7 @@ class RemoteSession:
         kind: Literal["boolean"] | None = "boolean" if isinstance(value, bool) else None
         request = SetSessionConfigOptionRequest(session_id=self.id, config_id=config_id, type=kind, value=value)
         response = await self._connection.request(SESSION_SET_CONFIG_OPTION, request)
-        self.transcript.config_options = response.config_options
+        self.transcript.set_options(response.config_options)
         return response.config_options
 
     def listen(self, listener: Listener) -> Callable[[], None]:
@@ -184,7 +254,7 @@ class RemoteSession:
         if listener is not None:
             self._listeners.append(listener)
             for update in early:
-                listener(update)
+                self._tell(update)
         if not self._established.done():
             self._established.set_result(True)
 
@@ -193,13 +263,6 @@ class RemoteSession:
         if not self._established.done():
             self._established.set_result(False)
 
-    def _check_content(self, blocks: Sequence[ContentBlock]) -> None:
-        offered = self._agent.capabilities.prompt_capabilities
-        for block in blocks:
-            name = _NEEDED_CAPABILITIES.get(type(block))
-            if name is not None and not getattr(offered, name):
-                raise CapabilityMissing(SESSION_PROMPT.name, f"promptCapabilities.{name}")
-
     # What the agent tells and asks
 
     @handles(SESSION_UPDATE)
@@ -207,32 +270,32 @@ class RemoteSession:
         """Fold an update in and tell who listens."""
         update = params.update
         self.transcript.apply(update)
-        for listener in self._listeners:
-            listener(update)
+        if self._listeners:
+            self._tell(update)
         if self._early is not None:
             self._early.append(update)
 
-    @handles(SESSION_REQUEST_PERMISSION)
-    def answer_permission(
-        self, params: RequestPermissionRequest
-    ) -> RequestPermissionResponse | Awaitable[RequestPermissionResponse]:
-        """Let the policy decide; a turn that is being cancelled gets no permission any more."""
-        if self._cancelling:
-            return RequestPermissionResponse(outcome=CancelledPermissionOutcome())
-        return self._decide(self._agent.services.permissions, params)
-
-    async def _decide(self, policy: PermissionPolicy, params: RequestPermissionRequest) -> RequestPermissionResponse:
-        await self._require_established()
-        with anyio.CancelScope() as scope:
-            self._questions.add(scope)
+    def _tell(self, update: SessionUpdate) -> None:
+        for listener in list(self._listeners):
             try:
-                decision = policy(params)
-                outcome = await decision if isawaitable(decision) else decision
-            finally:
-                self._questions.discard(scope)
-        if scope.cancelled_caught:
-            outcome = CancelledPermissionOutcome()
+                listener(update)
+            except Exception:
+                logger.exception("a listener failed")
+
+    @handles(SESSION_REQUEST_PERMISSION)
+    async def answer_permission(self, params: RequestPermissionRequest) -> RequestPermissionResponse:
+        """Let the policy decide; a turn that is being cancelled gets no permission any more."""
+        policy = self._agent.services.permissions
+        withdrawn: Outcome = CancelledPermissionOutcome()
+        outcome = await self.ask_user(lambda: policy(params), withdrawn)
         return RequestPermissionResponse(outcome=outcome)
+
+    async def ask_user(self, decide: Callable[[], T | Awaitable[T]], withdrawn: T) -> T:
+        """Put a question of this session to the user; ``withdrawn`` once nobody wants the answer any more."""
+        await self._require_established()
+        if any(prompt.cancelled for prompt in self._prompts):
+            return withdrawn
+        return await self._questions.ask(decide, withdrawn)
 
     @handles(FS_READ_TEXT_FILE)
     async def read_text_file(self, params: ReadTextFileRequest) -> ReadTextFileResponse:

@@ -1,31 +1,28 @@
 """What a session looks like from outside: its updates folded into messages, tool calls and state. Pure.
 
 Chunks of a message are told apart by their message id; where an agent sends none, neighbours of one kind belong
-together, and whatever else shows up in the conversation ends the message. Spec: prompt-turn, message ids.
+together, and a tool call or a compaction between them ends the message. Spec: prompt-turn, message ids.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
 
+from agent_server.client.entries import CompactionEntry, Entry, Message, ToolCallEntry
+from agent_server.client.mode_sync import mode_of_options, options_in_mode
 from agent_server.protocol.model import CLEARED
 from agent_server.protocol.v1.content import ContentBlock, TextContent
 from agent_server.protocol.v1.session import SessionConfigOption, SessionModeState
-from agent_server.protocol.v1.tool_calls import (
-    ToolCall,
-    ToolCallContent,
-    ToolCallLocation,
-    ToolCallStatus,
-    ToolCallUpdate,
-    ToolKind,
-)
+from agent_server.protocol.v1.unstable.plans import PlanContent, PlanContentUpdate, PlanRemoved
 from agent_server.protocol.v1.updates import (
     AgentMessageChunk,
     AgentThoughtChunk,
     AvailableCommand,
     AvailableCommandsUpdate,
+    CompactionSummaryChunk,
+    CompactionUpdate,
     ConfigOptionUpdate,
     CurrentModeUpdate,
     Notice,
@@ -39,124 +36,42 @@ from agent_server.protocol.v1.updates import (
     UserMessageChunk,
 )
 
-Role: TypeAlias = Literal["user", "agent", "thought"]
 Chunk: TypeAlias = UserMessageChunk | AgentMessageChunk | AgentThoughtChunk
 
-_ROLES: Final[dict[type, Role]] = {
-    UserMessageChunk: "user",
-    AgentMessageChunk: "agent",
-    AgentThoughtChunk: "thought",
-}
-
-
-class Message:
-    """One message of the user or the agent, or one thought."""
-
-    __slots__ = ("_append", "_pieces", "chunk_type", "message_id")
-
-    def __init__(self, chunk_type: type, message_id: str | None) -> None:
-        self.chunk_type = chunk_type
-        self.message_id = message_id
-        # Plain strings, which the garbage collector need not visit; other content as it came.
-        self._pieces: list[str | ContentBlock] = []
-        self._append = self._pieces.append
-
-    def __repr__(self) -> str:
-        return f"<Message {self.role} {self.message_id}: {self.text!r}>"
-
-    @property
-    def role(self) -> Role:
-        """Whose it is."""
-        return _ROLES[self.chunk_type]
-
-    @property
-    def text(self) -> str:
-        """All its text, without what is no text."""
-        return "".join(block.text for block in self.blocks if isinstance(block, TextContent))
-
-    @property
-    def blocks(self) -> list[ContentBlock]:
-        """Its content, with the text of neighbouring chunks joined."""
-        blocks: list[ContentBlock] = []
-        run: list[str] = []
-        for piece in self._pieces:
-            if isinstance(piece, str):
-                run.append(piece)
-                continue
-            _end_run(run, blocks)
-            blocks.append(piece)
-        _end_run(run, blocks)
-        return blocks
-
-    def add(self, content: ContentBlock) -> None:
-        """Append one chunk's content."""
-        if type(content) is TextContent and content.annotations is None and content.meta is None:
-            self._append(content.text)
-        else:
-            self._append(content)
-
-
-def _end_run(run: list[str], blocks: list[ContentBlock]) -> None:
-    text = "".join(run)
-    run.clear()
-    if text:
-        blocks.append(TextContent(text=text))
-
-
-@dataclass(slots=True)
-class ToolCallEntry:
-    """A tool call as it stands now. ``title`` is empty only if the agent never gave one."""
-
-    tool_call_id: str
-    title: str = ""
-    name: str | None = None
-    kind: ToolKind = "other"
-    status: ToolCallStatus = "pending"
-    content: list[ToolCallContent] = field(default_factory=list)
-    locations: list[ToolCallLocation] = field(default_factory=list)
-    raw_input: Any = None
-    raw_output: Any = None
-
-    def apply(self, change: ToolCall | ToolCallUpdate) -> None:
-        """Take what is there; a list replaces the whole list before it."""
-        for name in _TOOL_CALL_FIELDS:
-            value = getattr(change, name)
-            if value is not None:
-                setattr(self, name, value)
-
-
-_TOOL_CALL_FIELDS: Final = ("title", "name", "kind", "status", "content", "locations", "raw_input", "raw_output")
-
-Entry: TypeAlias = Message | ToolCallEntry
+MAX_UNKNOWN: Final = 1000
 
 
 class Transcript:
-    """The state of one session, as far as its updates told it.
+    """The state of one session, as far as its updates and our own prompts told it.
 
     Attributes:
-        entries: messages and tool calls in the order in which they began.
+        entries: messages, tool calls, compactions and notices, in the order in which they began.
         plan: the current plan.
+        plans: the current plans of agents that keep several, by id (unstable).
         modes: the modes and the current one; None where the session has none.
-        config_options: what can be set, with its values.
+        config_options: what can be set, with its values, in the agent's order.
         commands: the slash commands.
         usage: the last usage report.
         title, updated_at: what the agent calls the session, and its last activity (ISO 8601).
-        notices: what the user should know besides the conversation.
+        unknown: the newest updates that nothing is known about here; they change nothing else.
     """
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.plan: list[PlanEntry] = []
+        self.plans: dict[str, PlanContent] = {}
         self.modes: SessionModeState | None = None
         self.config_options: list[SessionConfigOption] = []
         self.commands: list[AvailableCommand] = []
         self.usage: UsageUpdate | None = None
         self.title: str | None = None
         self.updated_at: str | None = None
-        self.notices: list[Notice] = []
+        self.unknown: deque[SessionUpdate] = deque(maxlen=MAX_UNKNOWN)
         self._messages: dict[tuple[type, str], Message] = {}
         self._tool_calls: dict[str, ToolCallEntry] = {}
+        self._compactions: dict[str, CompactionEntry] = {}
         self._open: Message | None = None
+        self._unechoed: list[Message] = []
 
     @property
     def messages(self) -> list[Message]:
@@ -167,6 +82,21 @@ class Transcript:
     def tool_calls(self) -> list[ToolCallEntry]:
         """The tool calls alone."""
         return list(self._tool_calls.values())
+
+    @property
+    def compactions(self) -> list[CompactionEntry]:
+        """The compactions alone."""
+        return list(self._compactions.values())
+
+    @property
+    def notices(self) -> list[Notice]:
+        """What the user should know besides the conversation."""
+        return [entry for entry in self.entries if isinstance(entry, Notice)]
+
+    @property
+    def conversation(self) -> list[Entry]:
+        """The entries without the notices: what loading the session tells again. Spec: session notices."""
+        return [entry for entry in self.entries if not isinstance(entry, Notice)]
 
     def tool_call(self, tool_call_id: str) -> ToolCallEntry | None:
         """The call with that id, or None."""
@@ -188,18 +118,115 @@ class Transcript:
         fold = _FOLDS.get(kind)
         if fold is not None:
             fold(self, update)
+        else:
+            self.unknown.append(update)
+
+    # What is known without an update
+
+    def begin(self, modes: SessionModeState | None, options: list[SessionConfigOption] | None, *, newer: bool) -> None:
+        """Take what the answer that opened the session said.
+
+        ``newer`` says whether that is newer than the updates before it (a replay), or they are newer.
+        """
+        quicker = None if newer or self.modes is None else self.modes.current_mode_id
+        known = self.config_options
+        self.modes = modes or self.modes
+        self.set_options((known if options is None else options) if newer else (known or options or []))
+        if quicker is not None:
+            self.enter_mode(quicker)
+        elif modes is not None and options is None:
+            self.enter_mode(modes.current_mode_id)
 
     def enter_mode(self, mode_id: str) -> None:
-        """The session is in another mode."""
+        """The session is in another mode; the option that stands for it follows. Spec: session-config-options."""
         available = [] if self.modes is None else self.modes.available_modes
         self.modes = SessionModeState(current_mode_id=mode_id, available_modes=available)
+        self.config_options = options_in_mode(self.config_options, mode_id)
 
-    def begin(self, modes: SessionModeState | None, options: list[SessionConfigOption] | None) -> None:
-        """Take what the answer that created the session said; updates that were quicker are newer."""
-        quicker, self.modes = self.modes, modes
-        if quicker is not None:
-            self.enter_mode(quicker.current_mode_id)
-        self.config_options = self.config_options or options or []
+    def set_options(self, options: list[SessionConfigOption]) -> None:
+        """These are all options; the mode follows the one that stands for it."""
+        self.config_options = options
+        mode_id = mode_of_options(options)
+        modes = self.modes
+        if mode_id is not None and modes is not None and any(mode.id == mode_id for mode in modes.available_modes):
+            self.modes = SessionModeState(current_mode_id=mode_id, available_modes=modes.available_modes)
+
+    def add_prompt(self, blocks: Sequence[ContentBlock]) -> Message:
+        """The user says this. If the agent repeats it, its words take the place of these."""
+        message = Message(UserMessageChunk, None)
+        message.replace(blocks)
+        self.entries.append(message)
+        self._unechoed.append(message)
+        self._open = None
+        return message
+
+    def drop_prompt(self, message: Message) -> None:
+        """It was never said."""
+        self._take_out(message)
+        self._forget_unechoed(message)
+
+    def begin_prompt(self, message: Message) -> None:
+        """The turn of a prompt that had to wait begins: it stands behind what came in the meantime."""
+        if any(message is other for other in self._unechoed):
+            self._move_to_end(message)
+
+    def end_prompt(self, message: Message) -> None:
+        """The turn is over: nothing will repeat the prompt any more."""
+        self._forget_unechoed(message)
+
+    def name_prompt(self, message: Message, message_id: str | None) -> None:
+        """The agent may have given the prompt an id."""
+        if message_id is not None and message.message_id is None:
+            message.message_id = message_id
+            self._messages.setdefault((UserMessageChunk, message_id), message)
+
+    def _move_to_end(self, message: Message) -> None:
+        if self.entries[-1] is not message:
+            self._take_out(message)
+            self.entries.append(message)
+            self._open = None
+
+    def _take_out(self, message: Message) -> None:
+        for index in range(len(self.entries) - 1, -1, -1):
+            if self.entries[index] is message:
+                del self.entries[index]
+                return
+
+    def cancel_open_calls(self) -> None:
+        """The user cancelled the turn: what has not ended is shown as cancelled at once. Spec: prompt-turn."""
+        for call in self._tool_calls.values():
+            call.cancelled = call.cancelled or call.open
+
+    # Folding
+
+    def _fold_user_chunk(self, update: UserMessageChunk) -> None:
+        echo = None if self._is_known(update) else self._echoed(update.content)
+        if echo is not None:
+            self._forget_unechoed(echo)
+            self._move_to_end(echo)
+            echo.message_id = update.message_id
+            echo.replace(())
+            if update.message_id is not None:
+                self._messages[UserMessageChunk, update.message_id] = echo
+            self._open = echo
+        self._fold_chunk(update)
+
+    def _is_known(self, update: UserMessageChunk) -> bool:
+        return update.message_id is not None and (UserMessageChunk, update.message_id) in self._messages
+
+    def _echoed(self, content: ContentBlock) -> Message | None:
+        """The prompt of ours that begins like this and was not repeated yet."""
+        for message in self._unechoed:
+            first = message.blocks[:1]
+            if first == [content]:
+                return message
+            texts = [block.text for block in (content, *first) if isinstance(block, TextContent)]
+            if len(texts) == 2 and texts[0] and texts[1].startswith(texts[0]):
+                return message
+        return None
+
+    def _forget_unechoed(self, message: Message) -> None:
+        self._unechoed = [other for other in self._unechoed if other is not message]
 
     def _fold_chunk(self, update: Chunk) -> None:
         self._open = self._message_of(update)
@@ -226,14 +253,28 @@ class Transcript:
             self._open = None
         call.apply(update)
 
+    def _fold_compaction(self, update: CompactionUpdate | CompactionSummaryChunk) -> None:
+        entry = self._compactions.get(update.compaction_id)
+        if entry is None:
+            entry = self._compactions[update.compaction_id] = CompactionEntry(update.compaction_id)
+            self.entries.append(entry)
+            self._open = None
+        entry.apply(update)
+
     def _fold_plan(self, update: PlanUpdate) -> None:
         self.plan = update.entries
+
+    def _fold_plan_content(self, update: PlanContentUpdate) -> None:
+        self.plans[update.plan.plan_id] = update.plan
+
+    def _fold_plan_removed(self, update: PlanRemoved) -> None:
+        self.plans.pop(update.plan_id, None)
 
     def _fold_mode(self, update: CurrentModeUpdate) -> None:
         self.enter_mode(update.current_mode_id)
 
     def _fold_options(self, update: ConfigOptionUpdate) -> None:
-        self.config_options = update.config_options
+        self.set_options(update.config_options)
 
     def _fold_commands(self, update: AvailableCommandsUpdate) -> None:
         self.commands = update.available_commands
@@ -248,16 +289,20 @@ class Transcript:
         self.usage = update
 
     def _fold_notice(self, update: Notice) -> None:
-        self.notices.append(update)
+        self.entries.append(update)
 
 
 _FOLDS: Final[dict[type, Callable[[Transcript, Any], None]]] = {
-    UserMessageChunk: Transcript._fold_chunk,
+    UserMessageChunk: Transcript._fold_user_chunk,
     AgentMessageChunk: Transcript._fold_chunk,
     AgentThoughtChunk: Transcript._fold_chunk,
     ToolCallStarted: Transcript._fold_tool_call,
     ToolCallProgressed: Transcript._fold_tool_call,
+    CompactionUpdate: Transcript._fold_compaction,
+    CompactionSummaryChunk: Transcript._fold_compaction,
     PlanUpdate: Transcript._fold_plan,
+    PlanContentUpdate: Transcript._fold_plan_content,
+    PlanRemoved: Transcript._fold_plan_removed,
     CurrentModeUpdate: Transcript._fold_mode,
     ConfigOptionUpdate: Transcript._fold_options,
     AvailableCommandsUpdate: Transcript._fold_commands,

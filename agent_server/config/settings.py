@@ -42,6 +42,7 @@ class Settings:
         log_level: one of `LOG_LEVELS`.
         trace_file: where every frame is recorded; None: nowhere.
         command_timeout_s: how long a command of a tool may run (Req: TL-07).
+        unstable: whether methods that are no part of the protocol yet are served.
         tool_env_allow: names of environment variables that commands get besides the harmless ones.
     """
 
@@ -55,6 +56,7 @@ class Settings:
     log_level: str = "info"
     trace_file: str | None = None
     command_timeout_s: float = 120
+    unstable: bool = False
     tool_env_allow: tuple[str, ...] = ()
 
 
@@ -83,6 +85,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "log_level": kinds.choice(*LOG_LEVELS),
     "trace_file": kinds.path(),
     "command_timeout_s": kinds.seconds(0.001),
+    "unstable": kinds.flag(),
     "tool_env_allow": kinds.names(),
 }
 _MAY_LOWER: Final = frozenset({"command_timeout_s", "max_turn_requests"})

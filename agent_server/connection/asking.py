@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
+from agent_server.connection.handlers import run_hook
 from agent_server.connection.lanes import Lanes
 from agent_server.connection.limits import ENVELOPE_BYTES, MAX_SENT_FRAME_BYTES
 from agent_server.errors import ConnectionClosed, RpcError
@@ -22,9 +24,14 @@ class Asking:
         self._ended = False
         self._waiting: dict[int, tuple[asyncio.Future[Any], str | None]] = {}
         self._arrived: dict[asyncio.Future[Any], Success | Failure] = {}
+        self._hooks: dict[asyncio.Future[Any], Callable[[], object]] = {}
 
-    async def ask(self, method: str, params: bytes, session_id: str | None) -> Any:
+    async def ask(
+        self, method: str, params: bytes, session_id: str | None, on_answer: Callable[[], object] | None = None
+    ) -> Any:
         """The raw result. Cancelling the wait withdraws the request with ``$/cancel_request``.
+
+        ``on_answer`` is called in the order of the wire: before anything is handled that follows the answer.
 
         Raises:
             RpcError: the far end answered with an error, or the frame would be longer than 8 MiB.
@@ -38,6 +45,8 @@ class Asking:
         request_id, frame = self._peer.request(method, params)
         # What a notification's handler asks must not wait behind that handler.
         self._waiting[request_id] = (future, None if self._lanes.held_here(session_id) else session_id)
+        if on_answer is not None:
+            self._hooks[future] = on_answer
         self._transport.send_all([frame])
         self._transport.hurry()
         try:
@@ -50,6 +59,7 @@ class Asking:
             raise
         finally:
             self._waiting.pop(request_id, None)
+            self._hooks.pop(future, None)
 
     def take(self, message: Success | Failure) -> None:
         """An answer arrived; it waits where its session's lane is held."""
@@ -62,7 +72,7 @@ class Asking:
             self._arrived[future] = message
             self._lanes.append(session_id, lambda: self._settle_arrived(future))
         else:
-            _settle(future, message)
+            self._settle(future, message)
 
     def end(self) -> None:
         """The far end has gone: what it has not answered fails."""
@@ -80,13 +90,14 @@ class Asking:
     def _settle_arrived(self, future: asyncio.Future[Any]) -> None:
         message = self._arrived.pop(future, None)
         if message is not None:
-            _settle(future, message)
+            self._settle(future, message)
 
-
-def _settle(future: asyncio.Future[Any], message: Success | Failure) -> None:
-    if future.done():
-        return
-    if isinstance(message, Success):
-        future.set_result(message.result)
-    else:
-        future.set_exception(RpcError(message.code, message.message, message.data))
+    def _settle(self, future: asyncio.Future[Any], message: Success | Failure) -> None:
+        if future.done():
+            return
+        if isinstance(message, Success):
+            future.set_result(message.result)
+        else:
+            future.set_exception(RpcError(message.code, message.message, message.data))
+        if self._hooks:
+            run_hook(self._hooks.pop(future, None))

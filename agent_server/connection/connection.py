@@ -321,8 +321,12 @@ class Connection:
 
     # Sending
 
-    async def request(self, method: RequestMethod[P, R], params: P) -> R:
+    async def request(
+        self, method: RequestMethod[P, R], params: P, *, on_answer: Callable[[], object] | None = None
+    ) -> R:
         """Ask the far end. Cancelling the wait withdraws the request with ``$/cancel_request``.
+
+        ``on_answer`` is called when the answer arrives, before anything is handled that follows it on the wire.
 
         Raises:
             CapabilityMissing: the far end never offered it.
@@ -330,7 +334,8 @@ class Connection:
             ConnectionClosed: it went away before it answered.
         """
         self._require(method, params)
-        raw = await self.request_encoded(method.name, params.to_json(), getattr(params, "session_id", None))
+        session_id = getattr(params, "session_id", None)
+        raw = await self._asking.ask(method.name, params.to_json(), session_id, on_answer)
         try:
             return method.validate_result(raw)
         except ValueError as error:

@@ -89,7 +89,7 @@ def _has_format(name: str, value: str) -> bool:
         return bool(scheme[:1].isalpha() and colon and rest) and not any(char.isspace() for char in value)
     try:
         if name == "date":
-            return len(value) == len("2026-01-31") and date.fromisoformat(value) is not None
+            return len(value) == 10 and value[4] == value[7] == "-" and date.fromisoformat(value) is not None
         return "T" in value.upper() and datetime.fromisoformat(value.upper()) is not None
     except ValueError:
         return False

@@ -152,12 +152,17 @@ class ToolCallUpserted:
 
 @dataclass(slots=True)
 class TerminalStarted:
-    """A command of ours began to run inside a tool call."""
+    """A command began to run inside a tool call: on our side, or in a terminal of the client's.
+
+    A terminal of the client is known to that client alone, and only until it is released; its output is recorded so
+    that everybody else, and everybody later, can be shown it.
+    """
 
     terminal_id: str
     tool_call_id: str
     command: str
     cwd: str
+    owner: Literal["agent", "client"] = "agent"
 
 
 @dataclass(slots=True)

@@ -85,4 +85,9 @@ class TerminalRef:
     owner: Literal["agent", "client"] = "agent"
 
 
+def client_terminal(terminal_id: str) -> str:
+    """What the log calls a terminal of the client, so that it is none of ours, whatever the client calls it."""
+    return f"client:{terminal_id}"
+
+
 ToolContent: TypeAlias = Part | FileChange | TerminalRef

@@ -30,6 +30,7 @@ class Side(Enum):
     AGENT = "agent"
     CLIENT = "client"
     BOTH = "both"
+    PROXY = "proxy"
 
 
 class Scope(Enum):
@@ -105,6 +106,11 @@ class _Method(Generic[P]):
         model: type[P] = _resolve(self._params_ref)
         return model
 
+    @property
+    def params_name(self) -> str:
+        """What its params are called; a union has no other name."""
+        return self._params_ref.rpartition(":")[2]
+
     def validate(self, raw: Any) -> P:
         """Params from decoded JSON.
 
@@ -123,7 +129,8 @@ class RequestMethod(_Method[P], Generic[P, R]):
     ``capability`` is what the answering side must have advertised, as a dotted path; ``needs`` gives what it must have
     advertised besides, for a call with these params. ``plain`` reads the plainest params without the model, for
     routers that ask for it: what it gives has the model's attributes and is no model. ``plain_result`` does the same
-    for results. ``exclusive``: what comes for the session behind such a request waits for its answer.
+    for results. ``exclusive``: what comes for the session behind such a request waits for its answer. Where
+    ``null_is_a_result``, a result of null is no empty object.
     """
 
     def __init__(
@@ -139,10 +146,12 @@ class RequestMethod(_Method[P], Generic[P, R]):
         plain: Callable[[dict[str, Any]], object | None] | None = None,
         plain_result: Callable[[dict[str, Any]], object | None] | None = None,
         exclusive: bool = False,
+        null_is_a_result: bool = False,
     ) -> None:
         super().__init__(name, side, scope, params_ref, capability, needs, plain)
         self.exclusive = exclusive
         self._plain_result = plain_result
+        self._null_is_a_result = null_is_a_result
         self._result_ref = result_ref
         self._validate_result: Callable[[Any], R] | None = None
 
@@ -152,8 +161,13 @@ class RequestMethod(_Method[P], Generic[P, R]):
         model: type[R] = _resolve(self._result_ref)
         return model
 
+    @property
+    def result_name(self) -> str:
+        """What its result is called; a union has no other name."""
+        return self._result_ref.rpartition(":")[2]
+
     def validate_result(self, raw: Any) -> R:
-        """A result from decoded JSON; null counts as ``{}``.
+        """A result from decoded JSON; null counts as ``{}``, unless it is a result.
 
         Raises:
             pydantic.ValidationError: it does not fit.
@@ -161,14 +175,12 @@ class RequestMethod(_Method[P], Generic[P, R]):
         check = self._validate_result
         if check is None:
             check = self._validate_result = _validator(self.result)
-        return check({} if raw is None else raw)
+        return check({} if raw is None and not self._null_is_a_result else raw)
 
     def read_result(self, raw: Any) -> R:
         """As `validate_result`, but the plainest results are read without the model (see ``plain``)."""
-        if raw is None:
-            raw = {}
-        if self._plain_result is not None and type(raw) is dict:
-            read = self._plain_result(raw)
+        if self._plain_result is not None and (raw is None or type(raw) is dict):
+            read = self._plain_result(raw or {})
             if read is not None:
                 return cast("R", read)
         return self.validate_result(raw)
@@ -229,7 +241,7 @@ def _resolve(reference: str) -> Any:
 
 def _validator(model: Any) -> Any:
     # Python names are for our own constructors; on the wire only the protocol's spelling counts.
-    if isinstance(model, type):
+    if isinstance(model, type) and model is not Any:
         model.model_rebuild()  # type: ignore[attr-defined]
         return partial(model.__pydantic_validator__.validate_python, by_alias=True, by_name=False)  # type: ignore[attr-defined]
     from pydantic import TypeAdapter

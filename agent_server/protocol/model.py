@@ -8,8 +8,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FailFast,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 T = TypeVar("T")
 
@@ -28,6 +37,10 @@ class DefaultOnError:
         # This wrapper hides the default from the model: it excuses a malformed value, never a missing required key.
         return core_schema.lax_or_strict_schema(core_schema.any_schema(), schema, strict=True)
 
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The field's schema, with the mark."""
+        return {**handler(schema), "x-deserialize-default-on-error": True}
+
     def _fresh(self) -> Any:
         return self.default() if callable(self.default) else self.default
 
@@ -44,6 +57,10 @@ class SkipInvalidItems:
                 candidate["items_schema"] = core_schema.with_default_schema(items, on_error="omit")
         return schema
 
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The list's schema, with the mark."""
+        return {**handler(schema), "x-deserialize-skip-invalid-items": True}
+
 
 def _list_schemas(schema: Any) -> list[Any]:
     if schema["type"] == "list":
@@ -51,8 +68,50 @@ def _list_schemas(schema: Any) -> list[Any]:
     return _list_schemas(schema["schema"]) if "schema" in schema else []
 
 
+class Unstable:
+    """Marks a field, or a member of a union, that the protocol is trying out; the stable schema leaves it out."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The schema, with the mark."""
+        return {**handler(schema), "x-unstable": True}
+
+
 class DefaultOnNull:
     """Marks a field whose null is read as an empty list. Spec: ``x-deserialize-default-on-null``."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The list's schema, with the mark."""
+        return {**handler(schema), "x-deserialize-default-on-null": True}
+
+
+class NeverNull:
+    """Marks a field that is left out rather than null, although its null is forgiven when it comes."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The field's schema without null."""
+        made = dict(handler(schema))
+        members = [member for member in made.pop("anyOf", []) if member != {"type": "null"}]
+        return {**made, **(members[0] if len(members) == 1 else {"anyOf": members})}
+
+
+class OtherThan:
+    """Marks a word as none of those that we know: they have models of their own, which must not be evaded."""
+
+    def __init__(self, *known: str) -> None:
+        self.known = known
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The word's schema, with the check."""
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The word's schema, with the exception."""
+        return {**handler(schema), "not": {"enum": list(self.known)}}
+
+    def _check(self, value: Any) -> Any:
+        if isinstance(value, str) and value in self.known:
+            raise PydanticCustomError("known_word", "a word that has a model of its own")
+        return value
 
 
 def _empty_for_null(value: Any) -> Any:
@@ -62,6 +121,12 @@ def _empty_for_null(value: Any) -> Any:
 Lenient: TypeAlias = Annotated[T | None, DefaultOnError()]
 """Optional; a malformed value is read as absent."""
 
+LenientAny: TypeAlias = Annotated[Any, DefaultOnError()]
+"""Any JSON value."""
+
+LenientAbsent: TypeAlias = Annotated[T | None, NeverNull(), DefaultOnError()]
+"""As `Lenient`, where the protocol has no null."""
+
 LenientFlag: TypeAlias = Annotated[bool, DefaultOnError(False)]
 """A boolean that is False when absent, null or malformed."""
 
@@ -70,6 +135,9 @@ LenientList: TypeAlias = Annotated[list[T], SkipInvalidItems(), DefaultOnError(l
 
 LenientOptionalList: TypeAlias = Annotated[list[T] | None, SkipInvalidItems(), DefaultOnError()]
 """As `LenientList`, but absent and empty differ."""
+
+LenientAbsentList: TypeAlias = Annotated[list[T] | None, NeverNull(), SkipInvalidItems(), DefaultOnError()]
+"""As `LenientOptionalList`, where the protocol has no null."""
 
 NullableList: TypeAlias = Annotated[list[T], FailFast(), BeforeValidator(_empty_for_null), DefaultOnNull()]
 """Null is the empty list; a malformed value is rejected, because the receiver acts on it.
@@ -106,6 +174,11 @@ Clearable: TypeAlias = Annotated[
     T | Annotated[Cleared, _ClearedSchema()] | None, BeforeValidator(_cleared_for_null), DefaultOnError()
 ]
 """Absent (None) leaves what was there, `CLEARED` (null) removes it; a malformed value is read as absent."""
+
+StrictClearable: TypeAlias = Annotated[
+    T | Annotated[Cleared, _ClearedSchema()] | None, BeforeValidator(_cleared_for_null)
+]
+"""As `Clearable`, but a malformed value is rejected."""
 
 ClearableList: TypeAlias = Annotated[
     Annotated[list[T], SkipInvalidItems()] | Annotated[Cleared, _ClearedSchema()] | None,
@@ -154,3 +227,16 @@ class Model(BaseModel):
     def to_wire(self) -> dict[str, Any]:
         """The same as plain Python values."""
         return self.__pydantic_serializer__.to_python(self, mode="json", by_alias=True, exclude_none=True)  # type: ignore[no-any-return]
+
+
+class OpenModel(Model):
+    """A value whose further fields are kept as they came, null included."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @model_serializer(mode="wrap")
+    def _keep_nulls(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        wire: dict[str, Any] = serialize(self)
+        for name, value in (self.__pydantic_extra__ or {}).items():
+            wire.setdefault(name, value)
+        return wire

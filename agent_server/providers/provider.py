@@ -171,6 +171,10 @@ class Provider(Protocol):
         """A stable word: ``offline``, ``scenario``, ``anthropic``, …"""
 
     @property
+    def system_prompts(self) -> bool:
+        """Whether it gives `ModelRequest.system` to its model; else clients may send none."""
+
+    @property
     def ready(self) -> bool:
         """Whether it can be asked now. Looked at before every request, so it must be cheap."""
 
@@ -202,6 +206,7 @@ class SimpleProvider:
     """A provider of one model without commands, ready at once; to be subclassed: give it an ``id`` and a ``stream``."""
 
     id = "custom"
+    system_prompts: bool = False
     ready: bool = True
 
     async def wait_ready(self) -> None:

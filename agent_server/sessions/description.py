@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from agent_server.sessions.ports import ApprovalOption
 from agent_server.sessions.spec import Limits
 from agent_server.sessions.status import Activity, Lifecycle
-from agent_server.store.catalogue import SessionEntry
 
 if TYPE_CHECKING:
     from agent_server.sessions.session import Session
@@ -133,25 +132,6 @@ def describe(session: Session) -> Description:
         queued_prompts=session.queued_prompts,
         restarts=0,
         parent_session_id=None,
-    )
-
-
-def entry_of(session: Session) -> SessionEntry:
-    """What a list shows of the session."""
-    record = session.record
-    return SessionEntry(
-        session.id,
-        record.cwd,
-        record.roots,
-        record.created_at,
-        session.updated_at,
-        record.title,
-        record.first_prompt,
-        record.message_count,
-        record.user_messages,
-        session.model_info.id,
-        session.archived,
-        record.cost_usd,
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agent_server.errors import SessionNotFound
-from agent_server.sessions.description import Description
+
+if TYPE_CHECKING:
+    from agent_server.sessions.description import Description
 
 KEPT: Final = 256
 

@@ -13,11 +13,15 @@ from agent_server.conversation.content import TextPart
 from agent_server.conversation.events import (
     ApprovalClosed,
     ApprovalOpened,
+    CompactionBegan,
+    CompactionFinished,
     Event,
     MessageInserted,
     MessagePart,
     PromptReceived,
     PromptWithdrawn,
+    QuestionClosed,
+    QuestionOpened,
     SystemNote,
     TerminalExited,
     TerminalStarted,
@@ -45,11 +49,8 @@ class LooseEnds:
         self._calls: dict[str, None] = {}
         self._approvals: dict[str, None] = {}
         self._terminals: dict[str, None] = {}
-
-    @property
-    def turn_open(self) -> bool:
-        """Whether the log stops inside a turn."""
-        return self._turn is not None
+        self._compactions: dict[str, None] = {}
+        self._questions: dict[int, None] = {}
 
     def apply(self, events: Iterable[Event]) -> None:
         """Fold events, in their order."""
@@ -62,6 +63,8 @@ class LooseEnds:
         """The events that end what is open; none where nothing is."""
         events: list[Event] = [TerminalExited(terminal_id, None, None) for terminal_id in self._terminals]
         events += [ApprovalClosed(call_id, "cancelled") for call_id in self._approvals]
+        events += [QuestionClosed(question_id, "withdrawn") for question_id in self._questions]
+        events += [CompactionFinished(compaction_id, "failed", INTERRUPTED) for compaction_id in self._compactions]
         why = (TextPart(CALL_INTERRUPTED),)
         events += [ToolCallUpserted(call_id, status=ToolStatus.FAILED, content=why) for call_id in self._calls]
         if self._turn is not None:
@@ -108,7 +111,8 @@ class LooseEnds:
                 self._calls[call_id] = None
 
     def _terminal_started(self, event: TerminalStarted) -> None:
-        self._record.terminals = max(self._record.terminals, _number_in(event.terminal_id))
+        if event.owner == "agent":
+            self._record.terminals = max(self._record.terminals, _number_in(event.terminal_id))
         self._terminals[event.terminal_id] = None
 
     def _terminal_exited(self, event: TerminalExited) -> None:
@@ -119,6 +123,20 @@ class LooseEnds:
 
     def _approval_closed(self, event: ApprovalClosed) -> None:
         self._approvals.pop(event.tool_call_id, None)
+
+    def _compaction_began(self, event: CompactionBegan) -> None:
+        self._record.entries = max(self._record.entries, _number_in(event.compaction_id))
+        self._compactions[event.compaction_id] = None
+
+    def _compaction_finished(self, event: CompactionFinished) -> None:
+        self._compactions.pop(event.compaction_id, None)
+
+    def _question_opened(self, event: QuestionOpened) -> None:
+        self._record.entries = max(self._record.entries, event.question_id)
+        self._questions[event.question_id] = None
+
+    def _question_closed(self, event: QuestionClosed) -> None:
+        self._questions.pop(event.question_id, None)
 
     folds: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
         SystemNote: _entry,
@@ -134,6 +152,10 @@ class LooseEnds:
         TerminalExited: _terminal_exited,
         ApprovalOpened: _approval_opened,
         ApprovalClosed: _approval_closed,
+        CompactionBegan: _compaction_began,
+        CompactionFinished: _compaction_finished,
+        QuestionOpened: _question_opened,
+        QuestionClosed: _question_closed,
     }
 
 

@@ -20,7 +20,6 @@ from agent_server.conversation.events import (
     TitleChanged,
     UsageReported,
 )
-from agent_server.conversation.messages import UserMessage
 from agent_server.conversation.model_context import ModelContext
 from agent_server.conversation.system_prompt import SystemPrompt
 from agent_server.conversation.visible import visible
@@ -88,9 +87,8 @@ class Record(ModelContext):
         self._answer_heard = len(self._answer) == _HEARD_CHARS or "\n" in self._answer
 
     def _message(self, event: MessageInserted) -> None:
-        self._close_response(())
+        super()._message(event)
         if event.role == "user":
-            self.messages.append(UserMessage(event.parts))
             self.user_messages += 1
             if self.first_prompt is None:
                 self.first_prompt = text_of(event.parts).strip()[:PREVIEW_CHARS] or None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agent_server.conversation.content import Part
 from agent_server.conversation.events import (
@@ -21,11 +21,10 @@ from agent_server.conversation.events import (
     TitleChanged,
     TurnFailure,
 )
-from agent_server.conversation.system_prompt import SystemPrompt
 from agent_server.errors import SessionNotFound
 from agent_server.providers.provider import ModelInfo
 from agent_server.sessions.approvals import Approvals
-from agent_server.sessions.description import Description, Snapshot, describe, entry_of, snapshot_of
+from agent_server.sessions.entry import entry_of
 from agent_server.sessions.listeners import Listeners
 from agent_server.sessions.log import SessionLog
 from agent_server.sessions.policy import ASK, MODES, Policy
@@ -37,6 +36,10 @@ from agent_server.sessions.status import LIFECYCLE_MOVES, Activity, Lifecycle, a
 from agent_server.sessions.timestamps import later, now_ms, rfc3339
 from agent_server.store.catalogue import Catalogue
 from agent_server.tools.ports import Workspace
+
+if TYPE_CHECKING:
+    from agent_server.conversation.system_prompt import SystemPrompt
+    from agent_server.sessions.description import Description, Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -185,10 +188,14 @@ class Session:
 
     def snapshot(self) -> Snapshot:
         """Its state now; holds no handles."""
+        from agent_server.sessions.description import snapshot_of
+
         return snapshot_of(self)
 
     def info(self) -> Description:
         """All that can be told of it; holds no handles."""
+        from agent_server.sessions.description import describe
+
         return describe(self)
 
     # Counters: never reused within a session

@@ -16,6 +16,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import anyio
@@ -24,19 +25,21 @@ from anyio.abc import TaskGroup
 from agent_server.conversation.events import SessionCreated, TitleChanged
 from agent_server.errors import SessionNotFound
 from agent_server.providers.provider import ModelInfo
-from agent_server.sessions.description import Description
 from agent_server.sessions.ended import EndedSessions
 from agent_server.sessions.listeners import Listeners
 from agent_server.sessions.log import SessionLog
 from agent_server.sessions.loop_turn import LoopTurn
 from agent_server.sessions.one_at_a_time import OneAtATime
-from agent_server.sessions.reading import StoredSession, copy_log, read_log
 from agent_server.sessions.session import Session, checked_title
 from agent_server.sessions.spec import SessionSpec, choose_model
 from agent_server.sessions.status import Lifecycle
 from agent_server.sessions.timestamps import later, ms_of, now_ms, rfc3339
 from agent_server.store.catalogue import Catalogue, MemoryCatalogue
 from agent_server.store.store import EventStore, UnknownSession
+
+if TYPE_CHECKING:
+    from agent_server.sessions.description import Description
+    from agent_server.sessions.reading import StoredSession
 
 logger = logging.getLogger(__name__)
 
@@ -138,6 +141,8 @@ class SessionSupervisor:
             return session if session is not None else await self._open(session_id, spec)
 
     async def _open(self, session_id: str, spec: SessionSpec) -> Session:
+        from agent_server.sessions.reading import read_log
+
         try:
             epoch = self._store.acquire(session_id)
         except UnknownSession:
@@ -157,6 +162,8 @@ class SessionSupervisor:
         Raises:
             SessionNotFound: there is no such log, or the supervisor has ended.
         """
+        from agent_server.sessions.reading import copy_log
+
         async with self._alone_with(session_id):
             try:
                 self._store.visible(session_id)

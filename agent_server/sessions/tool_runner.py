@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import anyio.lowlevel
@@ -22,7 +22,7 @@ from agent_server.conversation.events import (
     TerminalStarted,
     ToolCallUpserted,
 )
-from agent_server.conversation.tool_calls import Location, ToolContent, ToolKind, ToolStatus
+from agent_server.conversation.tool_calls import Location, ToolContent, ToolKind, ToolStatus, client_terminal
 from agent_server.errors import ToolError
 from agent_server.sessions.approvals import approval_options
 from agent_server.sessions.ports import ApprovalQuestion
@@ -216,17 +216,16 @@ def _end_with(session: Session, run: ToolRun, result: ToolResult, prepared: Prep
 
 
 class CallContext:
-    """What one running call may use: its session's workspace, its own place in the log."""
+    """What one running call may use: its session's workspace, its own place in the log.
+
+    It keeps the workspace of its beginning: what was approved there is not done in another.
+    """
 
     def __init__(self, session: Session, run: ToolRun) -> None:
         self._session = session
+        self.workspace: Workspace = session.workspace
         self._run = run
         self.prepared: PreparedCall | None = None
-
-    @property
-    def workspace(self) -> Workspace:
-        """The session's files and shell."""
-        return self._session.workspace
 
     def report(
         self, *, content: tuple[ToolContent, ...] | None = None, locations: tuple[Location, ...] | None = None
@@ -234,11 +233,13 @@ class CallContext:
         """Show progress: what is given replaces what was shown."""
         self._session.log.append(ToolCallUpserted(self._run.tool_call_id, content=content, locations=locations))
 
-    def open_terminal(self, command: str, cwd: str) -> LoggedTerminal:
-        """Show the live output of a command that runs on this side."""
-        terminal = LoggedTerminal(self._session, self._session.next_terminal_id())
-        self._session.log.append(TerminalStarted(terminal.terminal_id, self._run.tool_call_id, command, cwd))
-        return terminal
+    def open_terminal(self, command: str, cwd: str, *, client_terminal_id: str | None = None) -> LoggedTerminal:
+        """Show the live output of a command that runs on this side, or record that of a terminal of the client's."""
+        owner: Literal["agent", "client"] = "agent" if client_terminal_id is None else "client"
+        own = self._session.next_terminal_id
+        terminal_id = own() if client_terminal_id is None else client_terminal(client_terminal_id)
+        self._session.log.append(TerminalStarted(terminal_id, self._run.tool_call_id, command, cwd, owner))
+        return LoggedTerminal(self._session, terminal_id)
 
     async def ask_permission(self, title: str, *, subject: str) -> bool:
         """Put one more question about this call to the user. True: go on."""

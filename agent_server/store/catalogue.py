@@ -7,9 +7,11 @@ so that sessions may come, go and change between two pages: whatever stays where
 from __future__ import annotations
 
 import heapq
-import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
+
+_TIME_CHARS: Final = len("2026-01-01T00:00:00.000Z")
 
 Archived: TypeAlias = Literal["exclude", "include", "only"]
 
@@ -111,19 +113,17 @@ def write_position(entry: SessionEntry) -> str:
     return f"{entry.updated_at} {entry.session_id}"
 
 
-_POSITION: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (\S+)", re.ASCII)
-
-
 def read_position(text: str) -> tuple[str, str]:
     """The order (updated_at, session_id) that a position names.
 
     Raises:
         ValueError: it is no position.
     """
-    match = _POSITION.fullmatch(text)
-    if match is None:
+    updated_at, _, session_id = text.partition(" ")
+    if len(updated_at) != _TIME_CHARS or not updated_at.endswith("Z") or not session_id:
         raise ValueError("no position in the catalogue")
-    return match[1], match[2]
+    datetime.fromisoformat(updated_at)
+    return updated_at, session_id
 
 
 def _order(entry: SessionEntry) -> tuple[str, str]:

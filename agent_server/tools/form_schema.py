@@ -43,17 +43,16 @@ def fields_of(properties: Any, required: Any) -> tuple[FormField, ...]:
     if not isinstance(properties, dict) or not properties:
         raise ToolError("fields must be an object with at least one field: its name and what may be entered")
     names = [] if required is None else required
-    unknown = [name for name in names if name not in properties] if isinstance(names, list) else [""]
-    if unknown:
+    if not isinstance(names, list) or not all(isinstance(name, str) and name in properties for name in names):
         raise ToolError(f"required must be a list of names of fields: {', '.join(visible(str(n)) for n in properties)}")
     return tuple(_field(name, schema, required=name in names) for name, schema in properties.items())
 
 
 def _field(name: str, schema: Any, *, required: bool) -> FormField:
     where = f"fields.{visible(name)}"
-    if not isinstance(schema, dict) or schema.get("type") not in _KEYS:
+    kind = schema.get("type") if isinstance(schema, dict) else None
+    if not isinstance(kind, str) or kind not in _KEYS:
         raise ToolError(f"{where} must be an object with a type, one of {', '.join(_KEYS)}")
-    kind = schema["type"]
     unknown = [visible(str(key)) for key in schema if key not in _KEYS[kind]]
     if unknown:
         raise ToolError(f"{where} does not take {', '.join(unknown)}; a {kind} takes {', '.join(_KEYS[kind])}")

@@ -143,8 +143,8 @@ class ToolContext(Protocol):
     ) -> None:
         """Show progress: what is given replaces what was shown."""
 
-    def open_terminal(self, command: str, cwd: str) -> TerminalWriter:
-        """Show the live output of a command that runs on this side."""
+    def open_terminal(self, command: str, cwd: str, *, client_terminal_id: str | None = None) -> TerminalWriter:
+        """Show the live output of a command that runs on this side, or record that of a terminal of the client's."""
 
     async def ask_permission(self, title: str, *, subject: str) -> bool:
         """Put one more question about this call to the user. True: go on."""

@@ -104,23 +104,27 @@ class _Watcher:
         self.content: tuple[ToolContent, ...] = ()
 
     def started(self, client_terminal_id: str | None) -> None:
-        if client_terminal_id is not None:
+        cwd = self._context.workspace.cwd
+        self._terminal = self._context.open_terminal(self._command, cwd, client_terminal_id=client_terminal_id)
+        if client_terminal_id is None:
+            self._live = Batches(self._terminal.write)
+            self._show(TerminalRef(self._terminal.terminal_id))
+        else:
             self._show(TerminalRef(client_terminal_id, owner="client"))
-            return
-        self._terminal = self._context.open_terminal(self._command, self._context.workspace.cwd)
-        self._live = Batches(self._terminal.write)
-        self._show(TerminalRef(self._terminal.terminal_id))
 
     def output(self, data: bytes) -> None:
         self.kept.add(data)
         if self._live is not None:
             self._live.add(data)
+        elif self._terminal is not None:  # it comes in one piece, and must be recorded before the terminal is released
+            self._terminal.write(data)
 
     def close(self, status: ExitStatus) -> None:
-        if self._terminal is None or self._live is None:
+        if self._terminal is None:
             return
         try:
-            self._live.flush()
+            if self._live is not None:
+                self._live.flush()
         finally:
             self._terminal.close(status)
 

@@ -16,6 +16,7 @@ from typing import Any, ParamSpec
 import orjson
 
 from agent_server.agent.connection_handlers import AgentConnection
+from agent_server.agent.features import Features
 from agent_server.agent.service import AgentService
 from agent_server.cli.compose import LazyTools
 from agent_server.protocol.extensions import EXTENSION_AGENT_METHODS, EXTENSION_CLIENT_METHODS
@@ -276,6 +277,7 @@ class House:
     supervisor: SessionSupervisor
     service: AgentService
     store: EventStore
+    features: Features = field(default_factory=Features)
     stopped: list[tuple[str, str]] = field(default_factory=list)
     statuses: list[tuple[str, str, str]] = field(default_factory=list)
     agents: list[asyncio.Task[None]] = field(default_factory=list)
@@ -291,7 +293,7 @@ class House:
         """One more client that has said nothing yet."""
         near, far = memory_pair()
         client = ScriptedClient(near)
-        agent = AgentConnection(far, lambda: self.service)
+        agent = AgentConnection(far, lambda: self.service, self.features)
         self.agents.append(asyncio.ensure_future(agent.run(drain_s=0.05)))
         self.clients.append(client)
         return client
@@ -307,6 +309,7 @@ async def house(
     tools: list[Tool] | None = None,
     limits: Limits | None = None,
     store: EventStore | None = None,
+    features: Features | None = None,
 ) -> AsyncIterator[House]:
     """An agent that works with this model, and with these tools besides the usual ones."""
     store = store or MemoryStore()
@@ -319,7 +322,7 @@ async def house(
     )
     box = LazyTools(lambda: Toolbox([*default_toolbox(), *(tools or [])]))
     service = AgentService(supervisor, provider, box, choices_for=lambda _cwd: (None, limits or Limits()))
-    made = House(supervisor, service, store, stopped, statuses)
+    made = House(supervisor, service, store, features or Features(), stopped, statuses)
     async with supervisor:
         yield made
         for client in made.clients:
@@ -337,9 +340,10 @@ async def one_client(
     tools: list[Tool] | None = None,
     limits: Limits | None = None,
     store: EventStore | None = None,
+    features: Features | None = None,
 ) -> AsyncIterator[tuple[ScriptedClient, House]]:
     """An agent with one client, initialized."""
-    async with house(provider, tools=tools, limits=limits, store=store) as made:
+    async with house(provider, tools=tools, limits=limits, store=store, features=features) as made:
         yield await made.connect(capabilities), made
 
 

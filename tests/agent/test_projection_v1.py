@@ -10,7 +10,7 @@ import pytest
 
 from agent_server.agent.content import MAX_SHOWN_CHARS, block_of
 from agent_server.agent.fitting import encoded
-from agent_server.agent.projection_v1 import ProjectorV1
+from agent_server.agent.projection_v1 import LIVE_ONLY, ProjectorV1
 from agent_server.conversation.content import (
     AudioPart,
     ImagePart,
@@ -21,8 +21,14 @@ from agent_server.conversation.content import (
 )
 from agent_server.conversation.events import (
     ApprovalOpened,
+    CompactionBegan,
+    CompactionFinished,
+    CompactionSummaryGrew,
     MessageInserted,
+    NoticeRaised,
     PromptReceived,
+    QuestionClosed,
+    QuestionOpened,
     SystemNote,
     TerminalExited,
     TerminalOutput,
@@ -60,6 +66,8 @@ def test_what_only_the_server_needs_to_know_is_no_update() -> None:
         PromptReceived(1, ()),
         TurnStarted(1, "prompt"),
         ApprovalOpened("c", "t", "s"),
+        QuestionOpened(1, "c", "form", "?"),
+        QuestionClosed(1, "accept"),
     ]
     assert projected(*quiet) == []
 
@@ -201,3 +209,83 @@ def test_text_that_is_no_unicode_is_no_failure() -> None:
         ToolCallUpserted("c", title=half),
         MessageInserted(1, "user", (TextPart(half), LinkPart(half, half))),
     )
+
+
+NOTICE = NoticeRaised("warning", "Careful", "It is slippery.")
+COMPACTION = (
+    CompactionBegan("c1"),
+    CompactionSummaryGrew("c1", "What "),
+    CompactionSummaryGrew("c1", "was."),
+    CompactionFinished("c1", "completed"),
+)
+
+
+def offered(*capabilities: str, events: Any) -> list[dict[str, Any]]:
+    """The updates for a client that offers these."""
+    projector = ProjectorV1(list, lambda path: path in capabilities)
+    return [update for event in events for update in projector.updates(event)]
+
+
+@pytest.mark.promise("P10")
+@pytest.mark.parametrize("capabilities", [(), ("session.compaction",), ("session", "notices", "session.notice")])
+def test_a_notice_is_only_for_clients_that_show_notices(capabilities: tuple[str, ...]) -> None:
+    assert offered(*capabilities, events=[NOTICE]) == []
+
+
+def test_a_notice_is_what_was_raised_and_is_not_replayed() -> None:
+    quiet = NoticeRaised("info", "Hm")
+    first, second = offered("session.notices", events=[NOTICE, quiet])
+    assert first == {
+        "sessionUpdate": "notice",
+        "severity": "warning",
+        "title": "Careful",
+        "description": "It is slippery.",
+    }
+    assert second == {"sessionUpdate": "notice", "severity": "info", "title": "Hm"}
+    for update in (first, second):
+        params = {"sessionId": "s", "update": update}
+        assert SessionNotification.model_validate(params).to_wire() == params
+    assert type(NOTICE) in LIVE_ONLY
+
+
+@pytest.mark.promise("P10")
+@pytest.mark.parametrize("capabilities", [(), ("session.notices",), ("session", "compaction")])
+def test_a_compaction_is_only_for_clients_that_show_compactions(capabilities: tuple[str, ...]) -> None:
+    assert offered(*capabilities, events=COMPACTION) == []
+
+
+def test_a_compaction_begins_grows_and_completes_with_what_it_grew_to() -> None:
+    assert offered("session.compaction", events=COMPACTION) == [
+        {"sessionUpdate": "compaction_update", "compactionId": "c1", "status": "in_progress"},
+        summary_chunk("What "),
+        summary_chunk("was."),
+        {"sessionUpdate": "compaction_update", "compactionId": "c1", "status": "completed"},
+    ]
+
+
+def summary_chunk(text: str) -> dict[str, Any]:
+    content = {"type": "text", "text": text}
+    return {"sessionUpdate": "compaction_summary_chunk", "compactionId": "c1", "content": content}
+
+
+@pytest.mark.parametrize(("status", "error"), [("failed", "no"), ("cancelled", None)])
+def test_a_compaction_that_does_not_complete_keeps_no_summary(status: Any, error: str | None) -> None:
+    *_, last = offered("session.compaction", events=[*COMPACTION[:-1], CompactionFinished("c1", status, error)])
+    expected = {"sessionUpdate": "compaction_update", "compactionId": "c1", "status": status, "summary": None}
+    assert last == (expected if error is None else {**expected, "error": error})
+    *_, bare = offered("session.compaction", events=[COMPACTION[0], CompactionFinished("c1", status, error)])
+    assert "summary" not in bare
+
+
+@pytest.mark.promise("P6")
+def test_a_long_summary_is_several_chunks() -> None:
+    updates = offered("session.compaction", events=[COMPACTION[0], CompactionSummaryGrew("c1", "0123456789" * 300_000)])
+    assert all(len(encoded(update)) < 8 * MIB - 1024 for update in updates)
+    assert "".join(update["content"]["text"] for update in updates[1:]) == "0123456789" * 300_000
+
+
+def test_what_a_client_offers_is_not_asked_for_text() -> None:
+    def asked(path: str) -> bool:
+        raise AssertionError(path)
+
+    assert ProjectorV1(list, asked).updates(TextRun(1, "agent", ("x",), 1))

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from agent_server.conversation.content import TextPart
+from agent_server.conversation.content import ImagePart, TextPart
 from agent_server.conversation.events import MessageInserted, PromptReceived
 from agent_server.conversation.messages import AssistantMessage, ToolRequest, ToolResultMessage, UserMessage
 from agent_server.conversation.tool_calls import ToolKind
 from agent_server.errors import ProviderError
 from agent_server.providers.provider import Finished, ThoughtDelta
+from agent_server.providers.scenario.provider import ScenarioProvider
 from agent_server.sessions.spec import Limits
 from agent_server.tools.ports import ToolContext
 from agent_server.tools.tool import ToolResult
@@ -298,3 +299,42 @@ async def test_a_tool_shows_its_progress_in_place_of_what_it_showed_before(tmp_p
         shown = [u["content"] for u in client.updates(sessionUpdate="tool_call_update") if "content" in u]
         assert [blocks[0]["content"]["text"] for blocks in shown] == ["one", "two", "three"]
         assert all(len(blocks) == 1 for blocks in shown)
+
+
+
+
+@pytest.mark.req("TN-02")
+@in_loop
+async def test_a_model_without_eyes_is_told_what_was_there_and_the_conversation_keeps_it(tmp_path: Path) -> None:
+    blind = ScenarioProvider.from_dict(
+        {
+            "models": [{"id": "blind", "images": False}],
+            "turns": [
+                {"match": {"prompt": r"look \[An image \(image/png, 5 bytes\) was"}, "steps": [say("I cannot.")]},
+                {"steps": [say("wrong")]},
+            ],
+        }
+    )
+    async with one_client(blind) as (client, house):
+        session_id = await client.new_session(str(tmp_path))
+        image = {"type": "image", "data": "aGVsbG8=", "mimeType": "image/png"}
+        prompt = [{"type": "text", "text": "look "}, image]
+        request = client.request("session/prompt", sessionId=session_id, prompt=prompt)
+        assert await client.stop_reason(request) == "end_turn"
+        assert client.text() == "I cannot."
+        (own,) = [e for _, e in house.store.read(session_id) if isinstance(e, MessageInserted)]
+        assert own.parts == (TextPart("look "), ImagePart("aGVsbG8=", "image/png"))
+
+
+@pytest.mark.promise("P10")
+@in_loop
+async def test_a_client_that_shows_neither_notices_nor_compactions_nor_forms_gets_none(tmp_path: Path) -> None:
+    steps: list[dict[str, Any]] = [{"notice": {"title": "Hm"}}, {"compaction": {"summary": ["x"]}}]
+    asking = call("ask_user", message="?", fields={"name": {"type": "string"}})
+    async with one_client(scenario([*steps, asking], [say("done")])) as (client, _):
+        assert await client.run(await client.new_session(str(tmp_path))) == "end_turn"
+        kinds = {update["sessionUpdate"] for update in client.updates()}
+        assert kinds == {"tool_call", "tool_call_update", "agent_message_chunk", "session_info_update"}
+        assert client.requests("elicitation/create") == []
+        (result,) = client.updates(status="completed")
+        assert "Ask in your answer instead" in result["content"][0]["content"]["text"]

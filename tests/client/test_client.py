@@ -123,7 +123,7 @@ def test_updates_around_the_answer_that_creates_a_session_are_not_lost() -> None
             heard: list[SessionUpdate] = []
             session = await remote.new_session("/tmp", listener=heard.append)
             await session.prompt("say now")
-            assert said(session) == "before after now"
+            assert said(session) == "before after \n\nnow"
             assert len(heard) == 3
 
     within(body)

@@ -169,6 +169,76 @@ def test_the_limit_drops_the_oldest_output_at_a_character_boundary(tmp_path: Pat
     drive(tmp_path, body)
 
 
+@pytest.mark.parametrize(
+    ("limit", "kept"),
+    [
+        (0, ""),
+        (1, ""),
+        (3, ""),
+        (4, "\U0001f600"),
+        (5, "\U0001f600"),
+        (6, "é\U0001f600"),
+        (8, "ëé\U0001f600"),
+        (10, "aëé\U0001f600"),
+    ],
+)
+def test_a_limit_within_a_character_drops_the_whole_character(tmp_path: Path, limit: int, kept: str) -> None:
+    async def body(driver: Driver) -> None:
+        terminal = await driver.create("printf 'aëé\U0001f600'", output_byte_limit=limit)
+        await driver.wait(terminal)
+        assert await driver.output(terminal) == (kept, limit < 9, True)
+
+    drive(tmp_path, body)
+
+
+def test_characters_that_are_written_in_pieces_are_whole(tmp_path: Path) -> None:
+    async def body(driver: Driver) -> None:
+        script = r"printf '\303'; read x < fifo; printf '\251\377'"
+        os.mkfifo(tmp_path / "fifo")
+        terminal = await driver.create(script)
+        with await asyncio.to_thread(open, tmp_path / "fifo", "w") as gate:
+            gate.write("go\n")
+        await driver.wait(terminal)
+        assert await driver.output(terminal) == ("é\N{REPLACEMENT CHARACTER}", False, True)
+
+    drive(tmp_path, body)
+
+
+def test_an_ended_or_killed_command_can_be_waited_for_and_released_like_any(tmp_path: Path) -> None:
+    async def body(driver: Driver) -> None:
+        ended = await driver.create("exit 5")
+        assert [await driver.wait(ended) for _ in range(3)] == [(5, None)] * 3
+        await driver.kill(ended)
+        assert await driver.wait(ended) == (5, None)
+        killed = await driver.create("echo x; exec sleep 60")
+        await driver.line(killed)
+        await driver.kill(killed)
+        assert (await driver.wait(killed))[0] is None
+        assert await driver.output(killed) == ("x\n", False, True)
+        for terminal in (ended, killed):
+            await driver.release(terminal)
+            for call in (driver.wait, driver.kill, driver.output, driver.release):
+                with pytest.raises(RpcError) as caught:
+                    await call(terminal)
+                assert caught.value.code == -32002
+
+    drive(tmp_path, body)
+
+
+def test_a_session_that_ends_releases_its_own_terminals_only(tmp_path: Path) -> None:
+    async def body(driver: Driver) -> None:
+        mine = await driver.create("echo $$; exec sleep 60")
+        pid = int(await driver.line(mine))
+        await driver.terminals.release_all("another")
+        assert is_running(pid)
+        await driver.terminals.release_all("s")
+        assert not is_running(pid)
+        with pytest.raises(RpcError):
+            await driver.output(mine)
+
+    drive(tmp_path, body)
+
+
 @given(st.lists(st.binary(max_size=300), max_size=12), st.integers(0, 200))
 def test_what_is_kept_is_the_end_of_the_output_within_the_limit(pieces: list[bytes], limit_bytes: int) -> None:
     output = BoundedOutput(limit_bytes)

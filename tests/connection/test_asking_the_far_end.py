@@ -22,10 +22,12 @@ from agent_server.protocol.v1.client_services import (
     WriteTextFileRequest,
     WriteTextFileResponse,
 )
+from agent_server.protocol.v1.elicitation import CompleteElicitationNotification
 from agent_server.protocol.v1.initialize import AuthenticateRequest, AuthenticateResponse
 from agent_server.protocol.v1.methods import (
     AUTHENTICATE,
     CLIENT_METHODS,
+    ELICITATION_COMPLETE,
     FS_READ_TEXT_FILE,
     FS_WRITE_TEXT_FILE,
     SESSION_CANCEL,
@@ -39,7 +41,7 @@ from agent_server.protocol.v1.methods import (
 from agent_server.protocol.v1.prompt import CancelNotification
 from agent_server.protocol.v1.session import CloseSessionRequest
 
-from .wire import WAIT_S, RawEnd, SmallAgent, deed, on_loop, outcome, serving
+from .wire import WAIT_S, RawEnd, SmallAgent, cancel, deed, on_loop, outcome, serving
 
 READ = ReadTextFileRequest(session_id="s", path="/x")
 WRITE = WriteTextFileRequest(session_id="s", path="/x", content="c")
@@ -71,6 +73,7 @@ def asking(agent: SmallAgent, method: RequestMethod[Any, Any], params: Model) ->
 @pytest.mark.promise("P10")
 def test_every_method_of_the_client_that_needs_a_capability_is_covered_here() -> None:
     gated = {method.name for method in CLIENT_METHODS if method.capability is not None}
+    gated.remove("elicitation/complete")  # a notification
     assert gated <= {method.name for method, _ in GATED}
 
 
@@ -92,6 +95,10 @@ def test_what_was_not_offered_is_never_on_the_wire(wire_capabilities: dict[str, 
             )
             with pytest.raises(CapabilityMissing):
                 agent.connection.notify(gated, CancelNotification(session_id="s"))
+            with pytest.raises(CapabilityMissing):
+                agent.connection.notify(ELICITATION_COMPLETE, CompleteElicitationNotification(elicitation_id="e"))
+            with pytest.raises(CapabilityMissing):
+                agent.connection.notify_wire(ELICITATION_COMPLETE, {"elicitationId": "e"})
             await wire.fence()
             assert len(wire.heard) == 1
 
@@ -238,5 +245,46 @@ def test_a_request_of_the_connection_itself_needs_no_session() -> None:
             task = asking(agent, AUTHENTICATE, AuthenticateRequest(method_id="m"))
             wire.say({"jsonrpc": "2.0", "id": await request_id(wire, AUTHENTICATE), "result": {}})
             assert await asyncio.wait_for(task, WAIT_S) == AuthenticateResponse()
+
+    on_loop(work)
+
+
+@pytest.mark.promise("P3")
+@pytest.mark.parametrize("held", [False, True])
+def test_who_wants_to_hear_of_an_answer_hears_it_before_what_follows_it(held: bool) -> None:
+    async def work() -> None:
+        async with serving() as (agent, wire):
+            heard: list[str] = []
+            gate = asyncio.Event()
+
+            async def slowly() -> None:
+                await gate.wait()
+                heard.append("held")
+
+            agent.deeds["cancel"] = (lambda: slowly()) if held else (lambda: heard.append("before"))
+            task = asyncio.ensure_future(
+                agent.connection.request(FS_READ_TEXT_FILE, READ, on_answer=lambda: heard.append("answer"))
+            )
+            wire_id = await request_id(wire, FS_READ_TEXT_FILE)
+            wire.say(cancel())
+            await wire.fence()
+            agent.deeds["cancel"] = lambda: heard.append("after")
+            wire.say({"jsonrpc": "2.0", "id": wire_id, "result": {"content": "x"}}, cancel())
+            await wire.fence()
+            gate.set()
+            assert (await asyncio.wait_for(task, WAIT_S)).content == "x"
+            await wire.fence()
+            assert heard == ["held" if held else "before", "answer", "after"]
+
+    on_loop(work)
+
+
+def test_a_hook_that_fails_costs_the_answer_nothing() -> None:
+    async def work() -> None:
+        async with serving() as (agent, wire):
+            task = asyncio.ensure_future(agent.connection.request(FS_READ_TEXT_FILE, READ, on_answer=lambda: 1 / 0))
+            wire_id = await request_id(wire, FS_READ_TEXT_FILE)
+            wire.say({"jsonrpc": "2.0", "id": wire_id, "result": {"content": "x"}})
+            assert (await asyncio.wait_for(task, WAIT_S)).content == "x"
 
     on_loop(work)

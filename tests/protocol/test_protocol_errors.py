@@ -179,7 +179,7 @@ def test_malformed_params_are_described_without_repeating_them(method: Method, p
     assert SECRET not in sentence
 
 
-@pytest.mark.parametrize("fields", [{}, {"sessionUpdate": "dance"}])
+@pytest.mark.parametrize("fields", [{}, {"sessionUpdate": ["dance"]}])
 def test_an_update_without_a_known_kind_is_described_by_its_wire_name(fields: dict[str, Any]) -> None:
     sentence = described(methods.SESSION_UPDATE, update(**fields))
     assert "params.update.sessionUpdate " in sentence

@@ -20,6 +20,11 @@ FACTS: list[tuple[Method, str, Side, Scope, str | None]] = [
     (methods.SESSION_CLOSE, "session/close", Side.AGENT, Scope.NAMED, "sessionCapabilities.close"),
     (methods.SESSION_SET_MODE, "session/set_mode", Side.AGENT, Scope.SESSION, None),
     (methods.SESSION_SET_CONFIG_OPTION, "session/set_config_option", Side.AGENT, Scope.SESSION, None),
+    (methods.LOGOUT, "logout", Side.AGENT, Scope.CONNECTION, "auth.logout"),
+    (methods.SESSION_LOAD, "session/load", Side.AGENT, Scope.NAMED, "loadSession"),
+    (methods.SESSION_RESUME, "session/resume", Side.AGENT, Scope.NAMED, "sessionCapabilities.resume"),
+    (methods.SESSION_LIST, "session/list", Side.AGENT, Scope.CONNECTION, "sessionCapabilities.list"),
+    (methods.SESSION_DELETE, "session/delete", Side.AGENT, Scope.NAMED, "sessionCapabilities.delete"),
     (methods.CANCEL_REQUEST, "$/cancel_request", Side.BOTH, Scope.CONNECTION, None),
     (methods.SESSION_UPDATE, "session/update", Side.CLIENT, Scope.SESSION, None),
     (methods.SESSION_REQUEST_PERMISSION, "session/request_permission", Side.CLIENT, Scope.SESSION, None),
@@ -30,6 +35,8 @@ FACTS: list[tuple[Method, str, Side, Scope, str | None]] = [
     (methods.TERMINAL_WAIT_FOR_EXIT, "terminal/wait_for_exit", Side.CLIENT, Scope.SESSION, "terminal"),
     (methods.TERMINAL_KILL, "terminal/kill", Side.CLIENT, Scope.SESSION, "terminal"),
     (methods.TERMINAL_RELEASE, "terminal/release", Side.CLIENT, Scope.SESSION, "terminal"),
+    (methods.ELICITATION_CREATE, "elicitation/create", Side.CLIENT, Scope.CONNECTION, None),
+    (methods.ELICITATION_COMPLETE, "elicitation/complete", Side.CLIENT, Scope.CONNECTION, "elicitation.url"),
 ]
 
 
@@ -53,11 +60,10 @@ def test_params_and_results_are_named_after_their_methods() -> None:
     assert methods.SESSION_PROMPT.params.__name__ == "PromptRequest"
     assert methods.TERMINAL_WAIT_FOR_EXIT.result.__name__ == "WaitForTerminalExitResponse"
     for method in (*methods.AGENT_METHODS, *methods.CLIENT_METHODS):
-        stem = method.params.__name__.removesuffix("Request").removesuffix("Notification")
         if isinstance(method, RequestMethod):
-            assert method.result.__name__ == f"{stem}Response"
+            assert method.params_name == method.result_name.removesuffix("Response") + "Request"
         else:
-            assert method.params.__name__ == f"{stem}Notification"
+            assert method.params_name.endswith("Notification")
 
 
 def test_a_table_refuses_a_name_twice() -> None:
@@ -79,8 +85,7 @@ def test_importing_the_methods_loads_no_pydantic() -> None:
 
 def test_initialize_loads_none_of_the_other_models() -> None:
     loaded = modules_after(
-        "from agent_server.protocol.v1.methods import INITIALIZE\n"
-        "INITIALIZE.params; INITIALIZE.result"
+        "from agent_server.protocol.v1.methods import INITIALIZE\nINITIALIZE.params; INITIALIZE.result"
     )
     version_1 = {name.rpartition(".")[2] for name in loaded if name.startswith("agent_server.protocol.v1.")}
     assert version_1 == {"methods", "initialize", "needs", "numbers", "plain"}

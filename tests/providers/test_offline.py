@@ -105,10 +105,11 @@ def test_it_is_a_provider_with_one_model() -> None:
 
 
 @pytest.mark.req("CR-04")
-def test_only_the_first_answer_begins_with_how_to_configure_a_model() -> None:
+def test_only_the_first_answer_ends_with_how_to_configure_a_model() -> None:
     talk = Conversation("list files")
-    first = talk.text.splitlines()[0]
-    assert all(words in first for words in ("No model is configured", "--model", "agent-server.toml", "`offline`"))
+    assert talk.text.splitlines()[0] == "Listing the working directory."
+    last = talk.text.splitlines()[-1]
+    assert all(words in last for words in ("No model is configured", "--model", "agent-server.toml", "`offline`"))
     talk.result("a.txt")
     assert "--model" not in talk.text
     assert "--model" not in talk.prompt("list files").text
@@ -202,15 +203,15 @@ def test_a_slash_command_asks_for_its_tool(prompt: str, name: str, arguments: di
 )
 def test_a_misused_command_is_answered_with_its_usage_in_one_line(prompt: str) -> None:
     talk = Conversation(prompt)
-    line = talk.text.splitlines()[-1]
+    line = talk.text.splitlines()[0]
     assert line.startswith(f"Usage: `{prompt.split()[0]} ")
-    assert len(talk.text.splitlines()) == 3  # the notice, a blank line, the usage
+    assert len(talk.text.splitlines()) == 3  # the usage, a blank line, the notice
     assert not talk.calls
 
 
 @pytest.mark.parametrize("prompt", ["/nonsense", "/nonsense and more", "/lsx"])
 def test_an_unknown_command_names_help(prompt: str) -> None:
-    assert "`/help`" in Conversation(prompt).text.splitlines()[-1]
+    assert "`/help`" in Conversation(prompt).text.splitlines()[0]
 
 
 def test_several_edit_blocks_are_made_one_by_one_under_a_plan() -> None:

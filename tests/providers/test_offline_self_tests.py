@@ -17,8 +17,12 @@ from agent_server.conversation.tool_calls import ToolSpec
 from agent_server.errors import ErrorKind, ProviderError
 from agent_server.providers.offline import OfflineProvider
 from agent_server.providers.provider import (
+    CompactionEnded,
+    CompactionStarted,
+    CompactionSummary,
     Finished,
     ModelRequest,
+    NoticeGiven,
     PartDelta,
     PlanProposed,
     ProviderEvent,
@@ -102,6 +106,7 @@ def test_stream_yields_to_the_event_loop_after_every_y_chunks_and_else_never() -
         "/test terminal",
         "/test terminal " + "secret" * 1000,
         "/test error secret",
+        "/test compact secret",
         "/test secret",
         "/test  ",
         "/test",
@@ -164,6 +169,8 @@ def test_wait_says_one_text_and_works_until_cancelled(prompt: str) -> None:
         ("/test perm 3", {"action": "perm", "count": 3}),
         ("/test perm", {"action": "perm", "count": 1}),
         ("/test fs 200", {"action": "fs", "count": 200}),
+        ("/test form", {"action": "form"}),
+        ("/test url", {"action": "url"}),
     ],
 )
 def test_a_round_trip_test_asks_once_and_finishes_silently_after_the_result(
@@ -221,6 +228,25 @@ def test_an_error_of_every_kind_can_be_had(kind: str) -> None:
     assert caught.value.kind == (kind or "raw")
 
 
+def test_there_is_a_notice_of_every_severity() -> None:
+    *notices, end = events("/test notice")
+    assert [notice.severity for notice in notices if isinstance(notice, NoticeGiven)] == ["info", "warning", "error"]
+    assert (len(notices), end) == (3, Finished())
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
+def test_a_compaction_of_every_end_can_be_had(status: str) -> None:
+    start, *summary, last, end = events(f"/test compact {status}")
+    assert isinstance(start, CompactionStarted)
+    assert summary and all(isinstance(piece, CompactionSummary) for piece in summary)
+    assert isinstance(last, CompactionEnded)
+    assert (last.status, last.error is not None, end) == (status, status == "failed", Finished())
+
+
+def test_a_compaction_completes_unless_it_is_told_otherwise() -> None:
+    assert events("/test compact") == events("/test compact completed")
+
+
 def test_the_image_is_a_valid_png_of_one_pixel() -> None:
     part, end = events("/test image")
     assert isinstance(part, PartDelta)
@@ -247,7 +273,7 @@ def chunk_names(png: bytes) -> list[bytes]:
 
 
 @pytest.mark.parametrize(
-    "prompt", ["/test stream 5 5", "/test stream 5 5 2", "/test wait", "/test plan", "/test thought"]
+    "prompt", ["/test stream 5 5", "/test stream 5 5 2", "/test wait", "/test plan", "/test thought", "/test compact"]
 )
 def test_a_test_stream_may_be_closed_early(prompt: str) -> None:
     async def close() -> None:

@@ -73,6 +73,8 @@ def test_a_file_is_played_under_its_own_name(tmp_path: Path) -> None:
         ({"image": {"data": ""}}, 'turns[0].steps[1].image: expected "mime_type", got {"data": ""}'),
         ({"tool": "a", "arguments": []}, "turns[0].steps[1].arguments: expected an object, got []"),
         ({"usage": {"input_tokens": 1.5}}, "turns[0].steps[1].usage.input_tokens: expected a whole number, got 1.5"),
+        ({"notice": {}}, 'turns[0].steps[1].notice: expected "title", got {}'),
+        ({"compaction": {"summary": "x"}}, 'turns[0].steps[1].compaction.summary: expected a list, got "x"'),
         ("text", 'turns[0].steps[1]: expected an object, got "text"'),
     ],
 )

@@ -15,9 +15,13 @@ from agent_server.conversation.messages import AssistantMessage, ModelMessage, T
 from agent_server.errors import ProviderError
 from agent_server.providers.provider import (
     Command,
+    CompactionEnded,
+    CompactionStarted,
+    CompactionSummary,
     Finished,
     ModelInfo,
     ModelRequest,
+    NoticeGiven,
     PartDelta,
     PlanProposed,
     Provider,
@@ -408,3 +412,38 @@ def test_the_scenario_says_which_models_and_commands_there_are() -> None:
 
 def test_a_scenario_that_names_no_models_has_one() -> None:
     assert playing(saying("one"), name="demo").models() == (ModelInfo("scenario", "demo"),)
+
+
+def test_notices_and_compactions_are_played() -> None:
+    steps = [
+        {"notice": {"title": "Hm"}},
+        {"notice": {"severity": "error", "title": "No", "description": "It broke."}},
+        {"compaction": {"summary": ["a", "b"]}},
+        {"compaction": {"status": "failed", "error": "no"}},
+    ]
+    hm, no, *rest = asyncio.run(response(playing({"steps": steps}), [said("hi")]))
+    assert (hm, no) == (NoticeGiven("info", "Hm"), NoticeGiven("error", "No", "It broke."))
+    name = rest[0].compaction_id  # type: ignore[union-attr]
+    assert rest == [
+        CompactionStarted(name),
+        CompactionSummary(name, "a"),
+        CompactionSummary(name, "b"),
+        CompactionEnded(name),
+        CompactionStarted(name),
+        CompactionEnded(name, "failed", "no"),
+        Finished(),
+    ]
+
+
+@pytest.mark.req("TN-02")
+def test_a_scenario_says_what_its_models_can_take() -> None:
+    models = [{"id": "a"}, {"id": "b", "images": False}, {"id": "c", "audio": False}]
+    played = playing(saying("hi"), models=models).models()
+    assert [(model.images, model.audio) for model in played] == [(True, True), (False, True), (True, False)]
+
+
+@pytest.mark.req("ST-13")
+def test_a_scenario_is_ready_at_once() -> None:
+    provider = playing(saying("hi"))
+    assert provider.ready
+    asyncio.run(provider.wait_ready())

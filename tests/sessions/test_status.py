@@ -81,7 +81,7 @@ async def test_a_failure_is_an_error_until_the_next_turn(tmp_path: Path) -> None
         assert told.words == ["initializing", "idle", "thinking", "error", "thinking", "idle"]
 
 
-@pytest.mark.req("ST-01", "ST-07", "ST-09")
+@pytest.mark.req("ST-01", "ST-06", "ST-07", "ST-09")
 @in_loop
 async def test_plan_is_shown_while_nothing_runs_and_the_activity_while_something_does(tmp_path: Path) -> None:
     model, told = PuppetModel(), Told()

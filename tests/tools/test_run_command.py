@@ -59,7 +59,7 @@ class Context:
     ) -> None:
         self.reports.append(content)
 
-    def open_terminal(self, command: str, cwd: str) -> TerminalWriter:
+    def open_terminal(self, command: str, cwd: str, *, client_terminal_id: str | None = None) -> TerminalWriter:
         self.opened.append((command, cwd))
         return self.terminal
 
@@ -306,7 +306,7 @@ def test_a_terminal_of_the_client_is_shown_as_the_clients(tmp_path: Any) -> None
     result = run(context, "make", RunCommand(in_editor=True))
     assert result.content == (TerminalRef("client-9", owner="client"),)
     assert context.reports == [result.content]
-    assert context.opened == []
+    assert context.terminal.text == "seen in the editor\n", "others, and a replay, are shown its output"
     assert text_of(result.parts) == "seen in the editor\n"
 
 

@@ -31,7 +31,9 @@ class RecordingContext:
     ) -> None:
         self.reports.append((content, locations))
 
-    def open_terminal(self, command: str, cwd: str) -> TerminalWriter:
+    def open_terminal(
+        self, command: str, cwd: str, *, client_terminal_id: str | None = None
+    ) -> TerminalWriter:
         return RecordingTerminal(f"{cwd}$ {command}")
 
     async def ask_permission(self, title: str, *, subject: str) -> bool:

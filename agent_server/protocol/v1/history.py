@@ -4,9 +4,11 @@ session-delete.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
-from agent_server.protocol.model import Lenient, LenientList, LenientOptionalList, Model, NullableList
+from agent_server.protocol.model import Lenient, LenientList, LenientOptionalList, Model, NullableList, Unstable
 from agent_server.protocol.v1.session import McpServer, SessionConfigOption, SessionModeState
 from agent_server.protocol.v1.system_prompt import SystemPrompt
 
@@ -60,6 +62,7 @@ class SessionInfo(Model):
     additional_directories: LenientList[str] = Field(default_factory=list)
     title: Lenient[str] = None
     updated_at: Lenient[str] = None
+    archived: Annotated[Lenient[bool], Unstable()] = None
 
 
 class ListSessionsResponse(Model):
@@ -77,5 +80,3 @@ class DeleteSessionRequest(Model):
 
 class DeleteSessionResponse(Model):
     """It is not there any more, or never was."""
-
-

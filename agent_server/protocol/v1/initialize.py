@@ -10,10 +10,12 @@ from agent_server.protocol.model import (
     DefaultOnError,
     DefaultOnNull,
     Lenient,
+    LenientAbsent,
     LenientFlag,
     LenientList,
     Model,
     NullableList,
+    Unstable,
 )
 from agent_server.protocol.v1.numbers import Uint16
 
@@ -74,6 +76,8 @@ class ClientCapabilities(Model):
     session: Lenient[ClientSessionCapabilities] = None
     auth: Annotated[AuthCapabilities, DefaultOnError(AuthCapabilities)] = Field(default_factory=AuthCapabilities)
     elicitation: Lenient[ElicitationCapabilities] = None
+    plan: Annotated[Lenient[Supported], Unstable()] = None
+    subagents: Annotated[Lenient[Supported], Unstable()] = None
 
 
 class PromptCapabilities(Model):
@@ -89,6 +93,7 @@ class McpCapabilities(Model):
 
     http: LenientFlag = False
     sse: LenientFlag = False
+    acp: Annotated[LenientAbsent[bool], Unstable()] = None
 
 
 class SessionSystemPromptModeCapabilities(Model):
@@ -112,12 +117,17 @@ class SessionCapabilities(Model):
     resume: Lenient[Supported] = None
     close: Lenient[Supported] = None
     system_prompt: Lenient[SessionSystemPromptCapabilities] = None
+    fork: Annotated[Lenient[Supported], Unstable()] = None
+    archive: Annotated[Lenient[Supported], Unstable()] = None
+    status: Annotated[Lenient[Supported], Unstable()] = None
+    title: Annotated[Lenient[Supported], Unstable()] = None
 
 
 class AgentAuthCapabilities(Model):
     """What the agent supports around logins."""
 
     logout: Lenient[Supported] = None
+    status: Annotated[Lenient[Supported], Unstable()] = None
 
 
 class AgentCapabilities(Model):
@@ -136,6 +146,7 @@ class AgentCapabilities(Model):
     auth: Annotated[AgentAuthCapabilities, DefaultOnError(AgentAuthCapabilities)] = Field(
         default_factory=AgentAuthCapabilities
     )
+    providers: Annotated[Lenient[Supported], Unstable()] = None
 
 
 def _empty_map_for_null(value: Any) -> Any:

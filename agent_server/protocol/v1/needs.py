@@ -61,6 +61,12 @@ def needs_of_setup(params: Any) -> Iterator[str]:
             yield f"sessionCapabilities.systemPrompt.mode.{params.system_prompt.mode}"
 
 
+def needs_of_list(params: Any) -> Iterator[str]:
+    """``session/list`` with its unstable parameter: the filter of archived sessions."""
+    if params.archived is not None:
+        yield "sessionCapabilities.archive"
+
+
 def needs_of_elicitation(params: Any) -> Iterator[str]:
     """``elicitation/create``: the way of asking."""
     yield f"elicitation.{params.mode}"

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import FailFast, SerializerFunctionWrapHandler, model_serializer
 
-from agent_server.protocol.model import Model
+from agent_server.protocol.model import Lenient, Model, Unstable
 from agent_server.protocol.v1.content import ContentBlock
 from agent_server.protocol.v1.numbers import Int64
+from agent_server.protocol.v1.unstable.usage import Usage
 
 StopReason: TypeAlias = Literal["end_turn", "max_tokens", "max_turn_requests", "refusal", "cancelled"]
 """Why a turn ended."""
@@ -28,6 +29,7 @@ class PromptResponse(Model):
     """The turn is over."""
 
     stop_reason: StopReason
+    usage: Annotated[Lenient[Usage], Unstable()] = None
 
 
 class CancelNotification(Model):

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from agent_server.protocol.model import Lenient, LenientList, LenientOptionalList, Model, NullableList
+from agent_server.protocol.model import (
+    Lenient,
+    LenientList,
+    LenientOptionalList,
+    Model,
+    NullableList,
+    OtherThan,
+    Unstable,
+)
 from agent_server.protocol.v1.system_prompt import SystemPrompt
 
 
@@ -50,7 +58,7 @@ class McpServerStdio(Model):
     a command pass as stdio, and only `is_stdio` says whether that was meant.
     """
 
-    type: Any = None
+    type: Annotated[Any, OtherThan("http", "sse")] = None
     name: str
     command: str
     args: NullableList[str] = Field(default_factory=list)
@@ -62,18 +70,29 @@ class McpServerStdio(Model):
         return self.type is None or self.type == "stdio"
 
 
+class McpServerAcp(Model):
+    """An MCP server inside the client, reached over this very connection. Spec (unstable): mcp-over-acp."""
+
+    type: Literal["acp"] = "acp"
+    name: str
+    server_id: str
+
+
 def _transport(value: Any) -> str:
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    if kind == "acp" and (isinstance(value, McpServerAcp) or (isinstance(value, dict) and "serverId" in value)):
+        return "acp"
     return kind if kind in ("http", "sse") else "stdio"
 
 
 McpServer: TypeAlias = Annotated[
     Annotated[McpServerHttp, Tag("http")]
     | Annotated[McpServerSse, Tag("sse")]
+    | Annotated[McpServerAcp, Tag("acp"), Unstable()]
     | Annotated[McpServerStdio, Tag("stdio")],
     Discriminator(_transport),
 ]
-"""How to reach an MCP server; whatever is neither http nor sse reads as stdio."""
+"""How to reach an MCP server; what is of no other kind reads as stdio."""
 
 
 class SessionMode(Model):
@@ -176,11 +195,24 @@ class SetSessionModeResponse(Model):
     """Changed."""
 
 
+def _value_by_type(schema: dict[str, Any]) -> None:
+    properties = schema["properties"]
+    del properties["type"], properties["value"]
+    schema["required"].remove("value")
+    switch = {"type": {"type": "string", "const": "boolean"}, "value": {"type": "boolean"}}
+    schema["anyOf"] = [
+        {"type": "object", "properties": switch, "required": ["type", "value"]},
+        {"type": "object", "properties": {"value": {"type": "string"}}, "required": ["value"]},
+    ]
+
+
 class SetSessionConfigOptionRequest(Model):
     """Set one config option.
 
     ``value`` is the id of a selector's value, whatever ``type`` says, or a boolean, which needs ``type: "boolean"``.
     """
+
+    model_config = ConfigDict(json_schema_extra=_value_by_type)
 
     session_id: str
     config_id: str

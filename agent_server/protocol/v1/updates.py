@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 
-from pydantic import Field
+from pydantic import Field, Tag
 
 from agent_server.protocol.model import (
     Clearable,
@@ -12,14 +12,17 @@ from agent_server.protocol.model import (
     Lenient,
     LenientList,
     Model,
+    OpenModel,
+    OtherThan,
+    Unstable,
 )
 from agent_server.protocol.v1.content import ContentBlock
-from agent_server.protocol.v1.numbers import Uint64
+from agent_server.protocol.v1.numbers import Double, Uint64
+from agent_server.protocol.v1.plan import PlanEntry as PlanEntry
 from agent_server.protocol.v1.session import SessionConfigOption
 from agent_server.protocol.v1.tool_calls import ToolCall, ToolCallUpdate
-
-PlanEntryPriority: TypeAlias = Literal["high", "medium", "low"]
-PlanEntryStatus: TypeAlias = Literal["pending", "in_progress", "completed"]
+from agent_server.protocol.v1.unstable.plans import PlanContentUpdate, PlanRemoved
+from agent_server.protocol.v1.unstable.subagents import SessionMessage, SessionMessageChunk, SubagentUpdate
 
 
 class _Update(Model):
@@ -60,14 +63,6 @@ class ToolCallProgressed(ToolCallUpdate, _Update):
     """A tool call changed."""
 
     session_update: Literal["tool_call_update"] = "tool_call_update"
-
-
-class PlanEntry(Model):
-    """One step of a plan."""
-
-    content: str
-    priority: PlanEntryPriority
-    status: PlanEntryStatus
 
 
 class PlanUpdate(_Update):
@@ -117,7 +112,7 @@ class ConfigOptionUpdate(_Update):
 
 
 class SessionInfoUpdate(_Update):
-    """Title and time of last activity (ISO 8601). None leaves them as they were, ``CLEARED`` removes them."""
+    """Title and time of last activity (ISO 8601). Absent (None) leaves them, null (``CLEARED``) removes them."""
 
     session_update: Literal["session_info_update"] = "session_info_update"
     title: Clearable[str] = None
@@ -127,7 +122,7 @@ class SessionInfoUpdate(_Update):
 class Cost(Model):
     """What the session has cost so far. ``currency`` is ISO 4217 or a unit such as ``credits``."""
 
-    amount: float
+    amount: Double
     currency: str
 
 
@@ -156,7 +151,8 @@ class CompactionUpdate(_Update):
     """The agent shortens its context; only for clients with ``session.compaction``.
 
     ``status`` is ``in_progress``, ``completed``, ``failed``, ``cancelled`` or a word that we do not know. ``summary``
-    replaces what was there, None leaves it, ``CLEARED`` removes it; so does ``error``. Spec: session compaction.
+    replaces what was there, absent (None) leaves it, null (``CLEARED``) removes it; so does ``error``. Spec: session
+    compaction.
     """
 
     session_update: Literal["compaction_update"] = "compaction_update"
@@ -174,7 +170,7 @@ class CompactionSummaryChunk(_Update):
     content: ContentBlock
 
 
-SessionUpdate: TypeAlias = Annotated[
+KnownUpdate: TypeAlias = Annotated[
     UserMessageChunk
     | AgentMessageChunk
     | AgentThoughtChunk
@@ -188,10 +184,34 @@ SessionUpdate: TypeAlias = Annotated[
     | UsageUpdate
     | Notice
     | CompactionUpdate
-    | CompactionSummaryChunk,
+    | CompactionSummaryChunk
+    | Annotated[PlanContentUpdate, Unstable()]
+    | Annotated[PlanRemoved, Unstable()]
+    | Annotated[SubagentUpdate, Unstable()]
+    | Annotated[SessionMessage, Unstable()]
+    | Annotated[SessionMessageChunk, Unstable()],
     Field(discriminator="session_update"),
 ]
-"""One update. The union is closed: an unknown ``sessionUpdate`` is invalid, and a client should ignore it."""
+"""An update that we know."""
+
+
+def _kind_of(member: Any) -> str:
+    model = get_args(member)[0] if get_origin(member) is Annotated else member
+    kind: str = model.__pydantic_fields__["session_update"].default
+    return kind
+
+
+class UnknownUpdate(OpenModel):
+    """An update of a kind that we do not know, kept as it came: a client that cannot show it goes on."""
+
+    session_update: Annotated[str, OtherThan(*map(_kind_of, get_args(get_args(KnownUpdate)[0])))]
+
+
+SessionUpdate: TypeAlias = Annotated[
+    Annotated[KnownUpdate, Tag("known")] | Annotated[UnknownUpdate, Tag("unknown")],
+    Field(union_mode="left_to_right"),  # what we know pays nothing for what we do not; asking which it is would
+]
+"""One update, which may be of a kind that we do not know."""
 
 
 class SessionNotification(Model):

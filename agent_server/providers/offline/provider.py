@@ -95,7 +95,7 @@ async def _answer(request: ModelRequest, index: int) -> AsyncGenerator[ProviderE
     missing = [call.name for call in step.calls if call.name not in offered]
     text = f"This needs the tool `{missing[0]}`, which this session does not offer." if missing else step.text
     if not _has_spoken(request.messages):
-        text = f"{NOTICE}\n\n{text}" if text else NOTICE
+        text = f"{text}\n\n{NOTICE}" if text else NOTICE  # behind it: the first line becomes the title
     if text:
         yield TextDelta(text)
     if missing:

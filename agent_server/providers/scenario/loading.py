@@ -127,11 +127,12 @@ def _beyond_the_schema(turns: list[dict[str, Any]]) -> Iterator[str]:
 
 def _bad_pattern(path: str, match: dict[str, Any]) -> Iterator[str]:
     result = match.get("tool_result", {})
-    for where, pattern in ((f"{path}.prompt", match.get("prompt")), (f"{path}.tool_result.text", result.get("text"))):
+    patterns = {"prompt": match.get("prompt"), "system": match.get("system"), "tool_result.text": result.get("text")}
+    for name, pattern in patterns.items():
         try:
             re.compile(pattern or "")
         except re.error as error:
-            yield f"{where}: expected a regular expression, got {_shown(pattern)}: {error}"
+            yield f"{path}.{name}: expected a regular expression, got {_shown(pattern)}: {error}"
 
 
 def _unreachable_step(path: str, steps: list[dict[str, Any]]) -> Iterator[str]:

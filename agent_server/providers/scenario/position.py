@@ -18,7 +18,7 @@ from typing import Final
 
 from agent_server.conversation.content import text_of
 from agent_server.conversation.messages import AssistantMessage, ModelMessage, ToolResultMessage, UserMessage
-from agent_server.providers.scenario.script import PromptMatch, ScriptedTurn, ToolResultMatch
+from agent_server.providers.scenario.script import PromptMatch, ScriptedTurn, SystemMatch, ToolResultMatch
 
 REMEMBERED: Final = 256
 
@@ -26,8 +26,9 @@ REMEMBERED: Final = 256
 class Conversation:
     """What was played in one conversation."""
 
-    def __init__(self, turns: Sequence[ScriptedTurn], messages: Sequence[ModelMessage]) -> None:
+    def __init__(self, turns: Sequence[ScriptedTurn], messages: Sequence[ModelMessage], system: str) -> None:
         self.messages = messages
+        self.system = system
         self.responses = 0
         self._turns = turns
         self._played: set[int] = set()
@@ -43,7 +44,7 @@ class Conversation:
         self.responses += 1
         news = _since_last_response(self.messages, end)
         left = [index for index in range(len(self._turns)) if index not in self._played]
-        matching = (index for index in left if _matches(self._turns[index], news))
+        matching = (index for index in left if _matches(self._turns[index], news, self.system))
         in_order = (index for index in left if self._turns[index].match is None)
         index = next(matching, next(in_order, None))
         if index is None:
@@ -60,9 +61,10 @@ class Conversations:
         self._turns = turns
         self._newest: OrderedDict[int, Conversation] = OrderedDict()
 
-    def of(self, messages: Sequence[ModelMessage]) -> Conversation:
-        """The conversation with these messages."""
-        conversation = self._newest.get(id(messages)) or Conversation(self._turns, messages)
+    def of(self, messages: Sequence[ModelMessage], system: str) -> Conversation:
+        """The conversation with these messages, under these instructions."""
+        conversation = self._newest.get(id(messages)) or Conversation(self._turns, messages, system)
+        conversation.system = system
         self._newest[id(messages)] = conversation
         self._newest.move_to_end(id(messages))
         if len(self._newest) > REMEMBERED:
@@ -77,11 +79,13 @@ def _since_last_response(messages: Sequence[ModelMessage], end: int) -> list[Mod
     return list(messages[start:end])
 
 
-def _matches(turn: ScriptedTurn, news: Iterable[ModelMessage]) -> bool:
+def _matches(turn: ScriptedTurn, news: Iterable[ModelMessage], system: str) -> bool:
     match turn.match:
         case PromptMatch(pattern):
             prompts = [message for message in news if isinstance(message, UserMessage)]
             return bool(prompts) and pattern.search(text_of(prompts[-1].parts)) is not None
+        case SystemMatch(pattern):
+            return pattern.search(system) is not None
         case ToolResultMatch() as wanted:
             return any(_is_wanted(message, wanted) for message in news if isinstance(message, ToolResultMessage))
     return False

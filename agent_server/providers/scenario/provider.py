@@ -47,6 +47,7 @@ class ScenarioProvider(SimpleProvider):
     """Plays one scenario, from its beginning in each conversation. It implements `Provider`."""
 
     id = "scenario"
+    system_prompts = True
 
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
@@ -76,7 +77,7 @@ class ScenarioProvider(SimpleProvider):
             ProviderError: the scenario says so, or it holds no turn that answers this request.
             RuntimeError: the scenario says ``crash``.
         """
-        conversation = self._conversations.of(request.messages)
+        conversation = self._conversations.of(request.messages, request.system)
         turn = conversation.next_turn()
         response = conversation.responses
         if turn is None:

@@ -64,6 +64,7 @@ def _match() -> Schema:
         "description": "Which request the turn answers.",
         "anyOf": [
             _object({"prompt": prompt}, "prompt"),
+            _object({"system": _text("A regular expression, searched for in the client's system prompt.")}, "system"),
             _object({"tool_result": newest}, "tool_result"),
         ],
     }

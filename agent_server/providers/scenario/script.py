@@ -79,6 +79,13 @@ class PromptMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class SystemMatch:
+    """The instructions of the client hold this."""
+
+    pattern: re.Pattern[str]
+
+
+@dataclass(frozen=True, slots=True)
 class ToolResultMatch:
     """One of the newest tool results is so; None means any."""
 
@@ -93,7 +100,7 @@ class ScriptedTurn:
 
     steps: tuple[Step, ...]
     finish: Finished
-    match: PromptMatch | ToolResultMatch | None = None
+    match: PromptMatch | SystemMatch | ToolResultMatch | None = None
     repeat: bool = False
 
 
@@ -135,9 +142,11 @@ def _turn(data: dict[str, Any]) -> ScriptedTurn:
     return ScriptedTurn(tuple(_step(step) for step in steps), Finished(reason), match, data.get("repeat", False))
 
 
-def _match(data: dict[str, Any]) -> PromptMatch | ToolResultMatch:
+def _match(data: dict[str, Any]) -> PromptMatch | SystemMatch | ToolResultMatch:
     if "prompt" in data:
         return PromptMatch(re.compile(data["prompt"]))
+    if "system" in data:
+        return SystemMatch(re.compile(data["system"]))
     result = data["tool_result"]
     pattern = re.compile(result["text"]) if "text" in result else None
     return ToolResultMatch(result.get("name"), pattern, result.get("error"))
