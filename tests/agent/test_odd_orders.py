@@ -103,7 +103,6 @@ async def test_a_resume_and_a_prompt_in_one_write_are_both_answered(tmp_path: Pa
         assert order == sorted(order)
 
 
-@pytest.mark.req("PE-09")
 @pytest.mark.parametrize("method", ["session/close", "session/delete"])
 @in_loop
 async def test_an_end_right_behind_a_load_waits_for_it(tmp_path: Path, method: str) -> None:
