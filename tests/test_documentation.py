@@ -95,11 +95,12 @@ def test_ci_runs_the_command_for_the_tests_as_it_stands() -> None:
 
 
 def test_every_flag_that_is_named_exists_and_every_flag_is_named() -> None:
-    exec_part = section("### exec")
-    serve_part = section("## The command line").replace(exec_part, "")
+    exec_part, schema_part = section("### exec"), section("### schema")
+    serve_part = section("## The command line").replace(exec_part, "").replace(schema_part, "")
     assert flags(exec_part) == flags(usage("exec")) - {"--help"}
+    assert flags(schema_part) == flags(usage("schema")) - {"--help"}
     assert flags(serve_part) == flags(usage())
-    assert flags(README) - NOT_OURS <= flags(usage()) | flags(usage("exec"))
+    assert flags(README) - NOT_OURS <= flags(usage()) | flags(usage("exec")) | flags(usage("schema"))
 
 
 def test_every_setting_has_its_row_with_its_names_and_its_default() -> None:

@@ -27,6 +27,7 @@ from agent_server.protocol.v1.methods import (
     SESSION_NEW,
     SESSION_RESUME,
 )
+from agent_server.sessions.status import Lifecycle
 
 if TYPE_CHECKING:
     from agent_server.agent.service import AgentService
@@ -178,8 +179,13 @@ class AgentMethods(ExtensionMethods):
         spec = self._spec(params)
         session_id = params.session_id
         with check_seat(self._service, self.connection, session_id):
+            before = self._sessions.get(session_id)
             agent_session = await self._reopen(session_id, spec)
-            await tell_history(agent_session, self.connection)
+            try:
+                await tell_history(agent_session, self.connection)
+            except BaseException:
+                self._give_up(agent_session, before)
+                raise
             agent_session.tell_settings()
             agent_session.attach()
         return answered(SESSION_LOAD.encoded(load_result(agent_session.session)), agent_session.go_on)
@@ -266,8 +272,18 @@ class AgentMethods(ExtensionMethods):
             agent_session.see_anew()
         return agent_session
 
+    def _give_up(self, agent_session: AgentSession, before: AgentSession | None) -> None:
+        """A load ended early: who had the session sees it again, and who had not does not have it now."""
+        live = agent_session.session.lifecycle is Lifecycle.LIVE
+        if live and agent_session is before:
+            agent_session.attach()
+        else:
+            self._leave(agent_session)
+        agent_session.go_on()
+
     def _leave(self, agent_session: AgentSession) -> None:
-        self._sessions.pop(agent_session.session.id, None)
+        if self._sessions.get(agent_session.session.id) is agent_session:
+            del self._sessions[agent_session.session.id]
         agent_session.session.detach(agent_session.attachment)
 
 

@@ -61,6 +61,6 @@ async def tell_history(agent_session: AgentSession, connection: Connection) -> N
             await connection.drained()
         if connection.closed:
             raise ConnectionClosed("the client went away while a session was told")
-    if agent_session.session.lifecycle is not Lifecycle.LIVE:
-        raise SessionNotFound(agent_session.session.id)
+        if agent_session.session.lifecycle is not Lifecycle.LIVE:  # its log may be gone
+            raise SessionNotFound(agent_session.session.id)
     agent_session.attachment.end_retelling(merger)

@@ -63,6 +63,7 @@ class AgentSession:
 
         A turn that runs meanwhile ends behind its updates: prompts are answered when the client has been told.
         """
+        self.session.log.flush()  # what was streamed to the old attachment leaves through it
         self.session.detach(self.attachment)
         self.attachment = self.attachment.successor()
         if self._settled_meanwhile is None:

@@ -59,8 +59,11 @@ def _entry(entry: SessionEntry) -> dict[str, Any]:
         "model": entry.model,
         "costUsd": entry.cost_usd,
     }
-    info: dict[str, Any] = {"sessionId": entry.session_id, "cwd": entry.cwd}
-    info["additionalDirectories"] = list(entry.roots[1:])
+    info: dict[str, Any] = {
+        "sessionId": entry.session_id,
+        "cwd": entry.cwd,
+        "additionalDirectories": list(entry.roots[1:]),
+    }
     if entry.title is not None:
         info["title"] = entry.title
     info["updatedAt"] = entry.updated_at

@@ -38,9 +38,7 @@ class _LossyStderr(logging.StreamHandler[IO[str]]):
             pass
 
 
-def start_logging(
-    log_file: str | None, level: str, *, log_stderr: bool = False, warnings: Sequence[str] = ()
-) -> None:
+def start_logging(log_file: str | None, level: str, *, log_stderr: bool = False, warnings: Sequence[str] = ()) -> None:
     """Send the log where the settings say. The file is made with mode 0600."""
     logger = logging.getLogger("agent_server")
     logger.setLevel(level.upper())

@@ -45,6 +45,8 @@ def run_command(arguments: Sequence[str]) -> int:
     parser = _parser()
     if arguments and arguments[0] == "exec":
         return _run_exec(arguments[1:])
+    if arguments and arguments[0] == "schema":
+        return _run_schema(arguments[1:])
     try:
         parser.parse_args(list(arguments))
     except SystemExit as exit_:
@@ -70,6 +72,20 @@ def _run_exec(arguments: Sequence[str]) -> int:
         return 130
 
 
+def _run_schema(arguments: Sequence[str]) -> int:
+    import argparse
+
+    from agent_server.cli import schema_command
+
+    parser = argparse.ArgumentParser(prog="agent-server schema", description="Print the protocol as JSON Schema.")
+    schema_command.add_arguments(parser)
+    try:
+        options = parser.parse_args(list(arguments))
+    except SystemExit as exit_:
+        return int(exit_.code or 0)
+    return schema_command.run_schema(options)
+
+
 def _settings(arguments: Sequence[str]) -> Resolved:
     if not arguments:  # the common case needs no parser
         return resolve()
@@ -86,8 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="agent-server",
         description="Serve the Agent Client Protocol on stdin and stdout; or run a command.",
-        epilog="Commands: exec PROMPT (run one prompt; see exec --help). Settings may also come from AGENT_SERVER_* "
-        "variables, agent-server.toml in the project, or the user's configuration file.",
+        epilog="Commands: exec PROMPT (run one prompt; see exec --help), schema (print the protocol as JSON Schema). "
+        "Settings may also come from AGENT_SERVER_* variables, agent-server.toml in the project, or the user's "
+        "configuration file.",
         allow_abbrev=False,
     )
     parser.add_argument("-V", "--version", action="version", version=f"agent-server {__version__}")

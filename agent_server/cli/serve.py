@@ -56,9 +56,7 @@ def serve_stdio(
     return 0
 
 
-async def _serve(
-    settings: Settings, wire: tuple[int, int], given: Provider | None, login: Login | None
-) -> None:
+async def _serve(settings: Settings, wire: tuple[int, int], given: Provider | None, login: Login | None) -> None:
     provider = given or make_provider(settings.model)
     transport: Transport = FdTransport(*wire, limit_bytes=settings.max_frame_bytes)
     if settings.trace_file is not None:

@@ -53,10 +53,21 @@ def redacted(value: Any) -> Any:
 
 
 def _redacted_field(key: str, value: Any) -> Any:
-    if key in ("env", "headers") and isinstance(value, list):
-        return [{**inner, "value": REDACTED} if isinstance(inner, dict) else REDACTED for inner in value]
-    if key in ("env", "headers") and isinstance(value, dict):
-        return dict.fromkeys(value, REDACTED)
-    if isinstance(value, str | int) and _SECRET_NAME.search(key):
+    # Malformed ones count too: a secret that was sent in the wrong shape is a secret all the same.
+    if key in ("env", "headers"):
+        return _redacted_variables(value)
+    if value is not None and not isinstance(value, bool) and _SECRET_NAME.search(key):
         return REDACTED
     return redacted(value)
+
+
+def _redacted_variables(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_redacted_variable(inner) for inner in value]
+    return dict.fromkeys(value, REDACTED) if isinstance(value, dict) else REDACTED
+
+
+def _redacted_variable(variable: Any) -> Any:
+    if not isinstance(variable, dict):
+        return REDACTED
+    return {key: value if key == "name" and isinstance(value, str) else REDACTED for key, value in variable.items()}

@@ -24,10 +24,10 @@ class Asking:
         self._ended = False
         self._waiting: dict[int, tuple[asyncio.Future[Any], str | None]] = {}
         self._arrived: dict[asyncio.Future[Any], Success | Failure] = {}
-        self._hooks: dict[asyncio.Future[Any], Callable[[], None]] = {}
+        self._hooks: dict[asyncio.Future[Any], Callable[[], object]] = {}
 
     async def ask(
-        self, method: str, params: bytes, session_id: str | None, on_answer: Callable[[], None] | None = None
+        self, method: str, params: bytes, session_id: str | None, on_answer: Callable[[], object] | None = None
     ) -> Any:
         """The raw result. Cancelling the wait withdraws the request with ``$/cancel_request``.
 

@@ -322,7 +322,7 @@ class Connection:
     # Sending
 
     async def request(
-        self, method: RequestMethod[P, R], params: P, *, on_answer: Callable[[], None] | None = None
+        self, method: RequestMethod[P, R], params: P, *, on_answer: Callable[[], object] | None = None
     ) -> R:
         """Ask the far end. Cancelling the wait withdraws the request with ``$/cancel_request``.
 

@@ -84,7 +84,7 @@ def answered(result: T, after: Callable[[], None]) -> Deferred[T]:
     return deferred
 
 
-def run_hook(hook: Callable[[], None] | None) -> None:
+def run_hook(hook: Callable[[], object] | None) -> None:
     """Run an answer's hook, if it has one; what it raises concerns nobody else."""
     if hook is not None:
         try:

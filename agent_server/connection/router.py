@@ -40,7 +40,9 @@ class Route:
         if raw is None:
             raw = {}
         elif type(raw) is not dict:
-            details = "params must be an object"
+            from agent_server.protocol.errors import json_type
+
+            details = f"params must be an object, but {json_type(raw)} was given"
             raise RpcError(INVALID_PARAMS, "Invalid params", {"details": details})
         try:
             return self.method.validate(raw)

@@ -37,6 +37,11 @@ _UINT64_MAX: Final = 2**64 - 1
 
 _TOO_DEEP: Final = f"nested deeper than {MAX_DEPTH} levels, or holds a number above 64 bits"
 
+_SECOND_LOOK_BYTES: Final = 1024 * 1024
+"""Longer garbage is not worth a second look."""
+
+_UNHOLDABLE: Final = "it holds half of a surrogate pair, or a number that is too big"
+
 _LEADING_ID: Final = re.compile(
     rb'\s*\{(?:\s*"(?:jsonrpc|method)"\s*:\s*"[^"\\]{0,256}"\s*,)*\s*"id"\s*:\s*(-?\d{1,19}|"[^"\\]{0,256}")\s*[,}]'
 )
@@ -103,6 +108,10 @@ def decode(frame: bytes | bytearray) -> Incoming:
     except ValueError as error:
         if "limit exceeded" in str(error):  # so both parsers say: it is nested deeper than they read
             return unread(bytes(frame[:_HEAD_BYTES]), f"nested deeper than {MAX_DEPTH} levels")
+        if is_response(head := bytes(frame[:_HEAD_BYTES])):  # whoever waits for it must not wait for ever
+            return unread(head, "it is not JSON")
+        if len(frame) <= _SECOND_LOOK_BYTES and leading_id(head) is not None and _is_json_by_grammar(frame):
+            return unread(head, _UNHOLDABLE)
         return violation(PARSE_ERROR, "Parse error", f"the line is not JSON: {_position(error)}", None)
     if type(body) is not dict:
         if type(body) is list:
@@ -117,6 +126,20 @@ def _load(frame: bytes | bytearray) -> Any:
     from pydantic_core import from_json
 
     return from_json(bytes(frame), allow_inf_nan=False, cache_strings="none")
+
+
+def _is_json_by_grammar(frame: bytes | bytearray) -> bool:
+    """Whether it is JSON with something in it that has no value: programs write such, and want an answer."""
+    import json
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    try:
+        json.loads(frame, parse_constant=refuse, parse_int=float)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _classify(body: dict[str, Any], frame: bytes | bytearray) -> Incoming:
@@ -202,10 +225,15 @@ def leading_id(head: bytes) -> RequestId:
     return value if _legal_id(value) else None
 
 
+def is_response(head: bytes) -> bool:
+    """Whether a message of which only the beginning is known is a response."""
+    return _LEADING_RESPONSE.match(head) is not None
+
+
 def unread(head: bytes, details: str) -> Failure | Violation:
     """What becomes of a message of which only the beginning was read: a response fails, anything else is refused."""
     request_id = leading_id(head)
-    if _LEADING_RESPONSE.match(head) is not None:
+    if is_response(head):
         return Failure(request_id, INTERNAL_ERROR, "Internal error", {"details": f"the answer: {details}"})
     return violation(INVALID_REQUEST, "Invalid request", details, request_id)
 

@@ -54,7 +54,7 @@ _UNKNOWN: Final = object()
 
 
 def _sentence(path: str, annotation: Any, error: ErrorDetails) -> str:
-    kind, context, received = error["type"], error.get("ctx", {}), _json_type(error["input"])
+    kind, context, received = error["type"], error.get("ctx", {}), json_type(error["input"])
     if kind == "missing":
         return f"{path} is missing (expected {_expected(annotation)})"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
@@ -80,20 +80,25 @@ def _about_tag(path: str, annotation: Any, error: ErrorDetails) -> str:
     received = error["input"].get(field) if isinstance(error["input"], dict) else None
     if received is None:
         return f"{path}.{field} is missing (expected {tags})"
-    came = "another string" if isinstance(received, str) else _json_type(received)
+    came = "another string" if isinstance(received, str) else json_type(received)
     return f"{path}.{field} must be {tags}, but {came} was given"
 
 
-def _json_type(value: Any) -> str:
+def json_type(value: Any) -> str:
+    """What people call the JSON type of a value."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "a boolean"
+    if isinstance(value, float) and abs(value) >= _BEYOND_INT64:  # so whole numbers arrive that fit into no integer
+        return "a number beyond 64 bits"
     for python_type, name in _JSON_TYPES:
         if isinstance(value, python_type):
             return name
     return "something that is not JSON"
 
+
+_BEYOND_INT64: Final = 2.0**63
 
 _JSON_TYPES: Final[tuple[tuple[type, str], ...]] = (
     (str, "a string"),

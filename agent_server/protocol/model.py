@@ -18,7 +18,7 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     model_serializer,
 )
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 T = TypeVar("T")
 
@@ -37,6 +37,10 @@ class DefaultOnError:
         # This wrapper hides the default from the model: it excuses a malformed value, never a missing required key.
         return core_schema.lax_or_strict_schema(core_schema.any_schema(), schema, strict=True)
 
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The field's schema, with the mark."""
+        return {**handler(schema), "x-deserialize-default-on-error": True}
+
     def _fresh(self) -> Any:
         return self.default() if callable(self.default) else self.default
 
@@ -52,6 +56,10 @@ class SkipInvalidItems:
             if items is not None:
                 candidate["items_schema"] = core_schema.with_default_schema(items, on_error="omit")
         return schema
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The list's schema, with the mark."""
+        return {**handler(schema), "x-deserialize-skip-invalid-items": True}
 
 
 def _list_schemas(schema: Any) -> list[Any]:
@@ -71,6 +79,40 @@ class Unstable:
 class DefaultOnNull:
     """Marks a field whose null is read as an empty list. Spec: ``x-deserialize-default-on-null``."""
 
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The list's schema, with the mark."""
+        return {**handler(schema), "x-deserialize-default-on-null": True}
+
+
+class NeverNull:
+    """Marks a field that is left out rather than null, although its null is forgiven when it comes."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The field's schema without null."""
+        made = dict(handler(schema))
+        members = [member for member in made.pop("anyOf", []) if member != {"type": "null"}]
+        return {**made, **(members[0] if len(members) == 1 else {"anyOf": members})}
+
+
+class OtherThan:
+    """Marks a word as none of those that we know: they have models of their own, which must not be evaded."""
+
+    def __init__(self, *known: str) -> None:
+        self.known = known
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The word's schema, with the check."""
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The word's schema, with the exception."""
+        return {**handler(schema), "not": {"enum": list(self.known)}}
+
+    def _check(self, value: Any) -> Any:
+        if isinstance(value, str) and value in self.known:
+            raise PydanticCustomError("known_word", "a word that has a model of its own")
+        return value
+
 
 def _empty_for_null(value: Any) -> Any:
     return [] if value is None else value
@@ -78,6 +120,12 @@ def _empty_for_null(value: Any) -> Any:
 
 Lenient: TypeAlias = Annotated[T | None, DefaultOnError()]
 """Optional; a malformed value is read as absent."""
+
+LenientAny: TypeAlias = Annotated[Any, DefaultOnError()]
+"""Any JSON value."""
+
+LenientAbsent: TypeAlias = Annotated[T | None, NeverNull(), DefaultOnError()]
+"""As `Lenient`, where the protocol has no null."""
 
 LenientFlag: TypeAlias = Annotated[bool, DefaultOnError(False)]
 """A boolean that is False when absent, null or malformed."""
@@ -87,6 +135,9 @@ LenientList: TypeAlias = Annotated[list[T], SkipInvalidItems(), DefaultOnError(l
 
 LenientOptionalList: TypeAlias = Annotated[list[T] | None, SkipInvalidItems(), DefaultOnError()]
 """As `LenientList`, but absent and empty differ."""
+
+LenientAbsentList: TypeAlias = Annotated[list[T] | None, NeverNull(), SkipInvalidItems(), DefaultOnError()]
+"""As `LenientOptionalList`, where the protocol has no null."""
 
 NullableList: TypeAlias = Annotated[list[T], FailFast(), BeforeValidator(_empty_for_null), DefaultOnNull()]
 """Null is the empty list; a malformed value is rejected, because the receiver acts on it.

@@ -144,6 +144,10 @@ class ScriptedClient:
                 self._asked[frame["id"]] = frame["method"]
             self._transport.send(orjson.dumps({"jsonrpc": "2.0", **frame}))
 
+    def send_line(self, line: bytes) -> None:
+        """Send whatever this is."""
+        self._transport.send(line)
+
     def request(self, method: str, **params: Any) -> int:
         """Send a request; its id."""
         frame = self.made(method, **params)

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from agent_server.connection.connection import Connection
-from agent_server.connection.handlers import handles
+from agent_server.connection.handlers import Deferred, answered, handles
 from agent_server.connection.router import Router
 from agent_server.errors import RpcError, SessionNotFound
 from agent_server.protocol.capabilities import offers
@@ -108,6 +108,7 @@ class StoringAgent:
         self.client: dict[str, Any] = {}
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.store = store
+        self.deaf = False
         self._can = EVERYTHING if can is None else can
         self._lost = lost
         self._cursor = cursor
@@ -197,10 +198,12 @@ class StoringAgent:
         return DeleteSessionResponse()
 
     @handles(SESSION_CLOSE)
-    def close_session(self, params: CloseSessionRequest) -> CloseSessionResponse:
+    def close_session(self, params: CloseSessionRequest) -> Deferred[CloseSessionResponse]:
         self._heard("close", params)
+        if self.deaf:
+            return Deferred()
         self.sessions.pop(params.session_id).cancelled.set()
-        return CloseSessionResponse()
+        return answered(CloseSessionResponse(), lambda: None)
 
     async def elicit(self, wire: dict[str, Any]) -> CreateElicitationResponse:
         request: CreateElicitationRequest = ELICITATION_CREATE.validate(wire)

@@ -197,6 +197,28 @@ def test_cancelling_the_turn_withdraws_the_question_and_those_that_come_late(tmp
     within(body)
 
 
+def test_giving_up_a_prompt_withdraws_its_question(tmp_path: Path) -> None:
+    asked = asyncio.Event()
+
+    async def form(_question: FormQuestion) -> Answer:
+        asked.set()
+        await asyncio.Event().wait()
+        return DECLINED
+
+    async def body() -> None:
+        async with stored(tmp_path, services(form=form)) as (remote, _, sent):
+            session = await remote.new_session("/tmp")
+            turn = asyncio.ensure_future(session.prompt("form"))
+            await asked.wait()
+            turn.cancel()
+            await asyncio.wait([turn])
+            await session.prompt("say on")
+            assert sent.answers == [{"action": "cancel"}]
+            assert "$/cancel_request" in sent
+
+    within(body)
+
+
 @pytest.mark.parametrize("scope", ["session", "request"])
 def test_a_question_that_the_agent_withdraws_is_answered_as_cancelled(tmp_path: Path, scope: str) -> None:
     asked = asyncio.Event()

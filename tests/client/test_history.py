@@ -18,6 +18,7 @@ from agent_server.client import (
     RemoteAgent,
     spawn,
 )
+from agent_server.client import session as session_module
 from agent_server.errors import CapabilityMissing, ConnectionClosed, RpcError, SessionConflict
 from agent_server.protocol.v1.content import ImageContent, TextContent
 from agent_server.protocol.v1.session import McpServerHttp
@@ -316,6 +317,20 @@ def test_a_session_can_be_left_when_the_agent_has_gone(tmp_path: Path) -> None:
                 async with await remote.new_session("/tmp") as session:
                     agent.connection.end()
                     await session.prompt("say x")
+
+    within(body)
+
+
+def test_an_agent_that_never_closes_a_session_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "CLOSE_TIMEOUT_S", 0.05)
+
+    async def body() -> None:
+        async with stored(tmp_path) as (remote, agent, sent):
+            agent.deaf = True
+            async with await remote.new_session("/tmp") as session:
+                pass
+            assert sent[-2:] == ["session/close", "$/cancel_request"]
+            assert not session.live
 
     within(body)
 

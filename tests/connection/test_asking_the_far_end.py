@@ -41,7 +41,7 @@ from agent_server.protocol.v1.methods import (
 from agent_server.protocol.v1.prompt import CancelNotification
 from agent_server.protocol.v1.session import CloseSessionRequest
 
-from .wire import WAIT_S, RawEnd, SmallAgent, deed, on_loop, outcome, serving
+from .wire import WAIT_S, RawEnd, SmallAgent, cancel, deed, on_loop, outcome, serving
 
 READ = ReadTextFileRequest(session_id="s", path="/x")
 WRITE = WriteTextFileRequest(session_id="s", path="/x", content="c")
@@ -248,5 +248,46 @@ def test_a_request_of_the_connection_itself_needs_no_session() -> None:
             task = asking(agent, AUTHENTICATE, AuthenticateRequest(method_id="m"))
             wire.say({"jsonrpc": "2.0", "id": await request_id(wire, AUTHENTICATE), "result": {}})
             assert await asyncio.wait_for(task, WAIT_S) == AuthenticateResponse()
+
+    on_loop(work)
+
+
+@pytest.mark.promise("P3")
+@pytest.mark.parametrize("held", [False, True])
+def test_who_wants_to_hear_of_an_answer_hears_it_before_what_follows_it(held: bool) -> None:
+    async def work() -> None:
+        async with serving() as (agent, wire):
+            heard: list[str] = []
+            gate = asyncio.Event()
+
+            async def slowly() -> None:
+                await gate.wait()
+                heard.append("held")
+
+            agent.deeds["cancel"] = (lambda: slowly()) if held else (lambda: heard.append("before"))
+            task = asyncio.ensure_future(
+                agent.connection.request(FS_READ_TEXT_FILE, READ, on_answer=lambda: heard.append("answer"))
+            )
+            wire_id = await request_id(wire, FS_READ_TEXT_FILE)
+            wire.say(cancel())
+            await wire.fence()
+            agent.deeds["cancel"] = lambda: heard.append("after")
+            wire.say({"jsonrpc": "2.0", "id": wire_id, "result": {"content": "x"}}, cancel())
+            await wire.fence()
+            gate.set()
+            assert (await asyncio.wait_for(task, WAIT_S)).content == "x"
+            await wire.fence()
+            assert heard == ["held" if held else "before", "answer", "after"]
+
+    on_loop(work)
+
+
+def test_a_hook_that_fails_costs_the_answer_nothing() -> None:
+    async def work() -> None:
+        async with serving() as (agent, wire):
+            task = asyncio.ensure_future(agent.connection.request(FS_READ_TEXT_FILE, READ, on_answer=lambda: 1 / 0))
+            wire_id = await request_id(wire, FS_READ_TEXT_FILE)
+            wire.say({"jsonrpc": "2.0", "id": wire_id, "result": {"content": "x"}})
+            assert (await asyncio.wait_for(task, WAIT_S)).content == "x"
 
     on_loop(work)

@@ -212,8 +212,25 @@ def test_an_answer_nested_too_deep_fails_the_request_instead_of_reaching_it() ->
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "1" * 400])
 def test_a_number_that_could_not_be_written_again_is_refused_in_big_frames_too(number: str) -> None:
     frame = b'{"jsonrpc":"2.0","id":1,"method":"m","params":{"n":%b}}' % number.encode()
-    assert refusal(frame)[0] == -32700
+    assert refusal(frame) == (-32600, 1)
     assert refusal(frame + PADDING) == (-32600, 1)
+
+
+@pytest.mark.req("JR-14")
+@pytest.mark.parametrize("padding", [b"", PADDING], ids=["small", "big"])
+@pytest.mark.parametrize("half", ["\\ud800", "\\udc00 tail", "\\ud800\\u0041"])
+def test_a_request_with_half_of_a_surrogate_pair_is_refused_under_its_own_id(half: str, padding: bytes) -> None:
+    frame = b'{"jsonrpc":"2.0","id":7,"method":"m","params":{"n":"%b"}}' % half.encode()
+    assert refusal(frame + padding) == (-32600, 7)
+
+
+@pytest.mark.req("JR-16")
+@pytest.mark.parametrize("padding", [b"", PADDING], ids=["small", "big"])
+@pytest.mark.parametrize("text", ['{"content":"\\ud800"}', '{"n":1e400}', '{"content":"cut of', "NaN}"])
+def test_an_answer_that_is_not_json_fails_the_request_instead_of_leaving_it_waiting(text: str, padding: bytes) -> None:
+    message = decode(b'{"jsonrpc":"2.0","id":3,"result":%b' % text.encode() + b"}" + padding)
+    assert isinstance(message, Failure)
+    assert (message.id, message.code) == (3, -32603)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

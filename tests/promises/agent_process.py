@@ -37,12 +37,21 @@ class AgentProcess:
 
     def send(self, method: str, **params: Any) -> int:
         """Send a request; its id."""
+        request_id = self.next_id()
+        self.write({"id": request_id, "method": method, "params": params})
+        return request_id
+
+    def next_id(self) -> int:
+        """An id that no request had yet."""
         self._ids += 1
-        self.write({"id": self._ids, "method": method, "params": params})
         return self._ids
 
     def write(self, frame: Frame) -> None:
-        self.stdin.write(json.dumps({"jsonrpc": "2.0", **frame}).encode() + b"\n")
+        self.send_line(json.dumps({"jsonrpc": "2.0", **frame}).encode())
+
+    def send_line(self, line: bytes) -> None:
+        """Send whatever this is."""
+        self.stdin.write(line + b"\n")
         self.stdin.flush()
 
     def read_until(self, condition: Callable[[], Any], limit_s: float = LIMIT_S) -> Any:

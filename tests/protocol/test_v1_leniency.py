@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from agent_server.protocol.method import Method
+from agent_server.protocol.model import CLEARED
 from agent_server.protocol.v1 import methods
 from agent_server.protocol.v1.content import BlobResourceContents, EmbeddedResource, TextResourceContents
 from agent_server.protocol.v1.initialize import AuthMethodAgent, AuthMethodTerminal
@@ -60,6 +61,14 @@ KNOWN_KINDS = (
 )
 
 CHUNK = {"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": "t"}}
+LOAD = {"sessionId": "s", "cwd": "/w", "mcpServers": []}
+COMPACTION = {"sessionUpdate": "compaction_update", "compactionId": "c"}
+FORM_QUESTION = {
+    "mode": "form",
+    "message": "m",
+    "sessionId": "s",
+    "requestedSchema": {"properties": {"f": {"type": "string"}}},
+}
 CALL = {"sessionUpdate": "tool_call", "toolCallId": "t", "title": "T"}
 
 
@@ -121,6 +130,23 @@ LENIENT += [
     )
 ]
 LENIENT += [
+    (methods.SESSION_UPDATE, {"sessionId": "s", "update": {**COMPACTION, "status": "completed"}}, f"update.{name}")
+    for name in ("summary", "error")
+]
+LENIENT += [
+    (methods.ELICITATION_CREATE, FORM_QUESTION, path)
+    for path in (
+        "toolCallId",
+        "requestedSchema.type",
+        "requestedSchema.title",
+        "requestedSchema.description",
+        "requestedSchema.properties.f.title",
+        "requestedSchema.properties.f.default",
+        "_meta",
+    )
+]
+LENIENT += [(methods.LOGOUT, {}, "_meta"), (methods.SESSION_LIST, {}, "_meta"), (methods.SESSION_LOAD, LOAD, "_meta")]
+LENIENT += [
     (methods.SESSION_SET_CONFIG_OPTION, {"sessionId": "s", "configId": "c", "value": "v"}, "type"),
 ]
 
@@ -132,6 +158,8 @@ def test_no_value_of_a_lenient_field_fails_the_message(method: Method, base: dic
     for junk in JUNK:
         method.validate(with_value(base, path, junk))
 
+
+QUESTION = {"mode": "url", "message": "m", "sessionId": "s", "elicitationId": "e", "url": "https://x"}
 
 STRICT: list[tuple[Method, dict[str, Any], str]] = [
     (methods.INITIALIZE, {"protocolVersion": 1}, "protocolVersion"),
@@ -149,6 +177,21 @@ STRICT: list[tuple[Method, dict[str, Any], str]] = [
     (methods.SESSION_UPDATE, {"sessionId": "s", "update": CHUNK}, "update.sessionUpdate"),
     (methods.SESSION_UPDATE, {"sessionId": "s", "update": CALL}, "update.toolCallId"),
     (methods.SESSION_UPDATE, {"sessionId": "s", "update": CALL}, "update.title"),
+    *((methods.SESSION_LOAD, LOAD, name) for name in ("sessionId", "cwd")),
+    (methods.SESSION_RESUME, {"sessionId": "s", "cwd": "/w"}, "sessionId"),
+    (methods.SESSION_RESUME, {"sessionId": "s", "cwd": "/w"}, "cwd"),
+    (methods.SESSION_DELETE, {"sessionId": "s"}, "sessionId"),
+    *(
+        (methods.SESSION_UPDATE, {"sessionId": "s", "update": {**COMPACTION, "status": "failed"}}, f"update.{name}")
+        for name in ("compactionId", "status")
+    ),
+    *(
+        (methods.ELICITATION_CREATE, QUESTION, name)
+        for name in ("message", "mode", "sessionId", "elicitationId", "url")
+    ),
+    (methods.ELICITATION_CREATE, FORM_QUESTION, "requestedSchema.properties"),
+    (methods.ELICITATION_CREATE, FORM_QUESTION, "requestedSchema.properties.f"),
+    (methods.ELICITATION_COMPLETE, {"elicitationId": "e"}, "elicitationId"),
     (methods.FS_READ_TEXT_FILE, {"sessionId": "s", "path": "/p"}, "path"),
     (methods.FS_WRITE_TEXT_FILE, {"sessionId": "s", "path": "/p", "content": ""}, "content"),
     (methods.TERMINAL_CREATE, {"sessionId": "s", "command": "c"}, "command"),
@@ -180,6 +223,76 @@ def test_leniency_does_not_excuse_a_missing_required_key(path: str) -> None:
 def test_a_new_session_needs_its_keys(key: str) -> None:
     with pytest.raises(ValidationError):
         methods.SESSION_NEW.validate({k: v for k, v in {"cwd": "/w", "mcpServers": []}.items() if k != key})
+
+
+@pytest.mark.promise("P11")
+def test_only_load_needs_its_servers() -> None:
+    with pytest.raises(ValidationError):
+        methods.SESSION_LOAD.validate({"sessionId": "s", "cwd": "/w"})
+    assert methods.SESSION_LOAD.validate({**LOAD, "mcpServers": None}).mcp_servers == []
+    assert methods.SESSION_RESUME.validate({"sessionId": "s", "cwd": "/w"}).mcp_servers == []
+
+
+@pytest.mark.promise("P11")
+@pytest.mark.parametrize("method", [methods.SESSION_LIST, methods.LOGOUT])
+def test_what_has_only_optional_params_needs_none(method: Method) -> None:
+    method.validate({})
+
+
+@pytest.mark.promise("P11")
+@pytest.mark.parametrize("params", [{"cwd": 5}, {"cursor": 5}, {"cursor": ["c"]}])
+def test_a_malformed_filter_of_sessions_is_refused(params: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        methods.SESSION_LIST.validate(params)
+    assert methods.SESSION_LIST.validate({"cwd": None, "cursor": None}).cwd is None
+
+
+@pytest.mark.promise("P11")
+def test_sessions_that_cannot_be_read_are_left_out_of_the_list() -> None:
+    good = {"sessionId": "s", "cwd": "/w", "title": 5, "additionalDirectories": ["/x", 5]}
+    listed = methods.SESSION_LIST.validate_result({"sessions": [good, {"sessionId": "t"}, None], "nextCursor": 5})
+    assert [(info.session_id, info.title, info.additional_directories) for info in listed.sessions] == [
+        ("s", None, ["/x"])
+    ]
+    assert listed.next_cursor is None
+
+
+@pytest.mark.promise("P11")
+def test_an_emptied_summary_is_told_from_a_kept_one() -> None:
+    kept, emptied, malformed = (
+        updated(**COMPACTION, status="completed", **fields) for fields in ({}, {"summary": None}, {"summary": 5})
+    )
+    assert (kept.summary, emptied.summary, malformed.summary) == (None, CLEARED, None)
+    skipped = updated(**COMPACTION, status="completed", summary=[{"type": "text", "text": "t"}, 5])
+    assert [block.text for block in skipped.summary] == ["t"]
+
+
+@pytest.mark.parametrize("scope", [{"sessionId": "s"}, {"requestId": None}, {"requestId": 5}, {"requestId": "r"}])
+def test_a_question_belongs_to_a_session_or_to_a_request(scope: dict[str, Any]) -> None:
+    question = {**{key: value for key, value in QUESTION.items() if key != "sessionId"}, **scope}
+    assert methods.ELICITATION_CREATE.validate(question).to_wire() == question
+
+
+@pytest.mark.parametrize("scope", [{}, {"sessionId": None}, {"toolCallId": "t"}, {"requestId": 1.5}])
+def test_a_question_that_belongs_nowhere_is_refused(scope: dict[str, Any]) -> None:
+    question = {key: value for key, value in QUESTION.items() if key != "sessionId"}
+    with pytest.raises(ValidationError):
+        methods.ELICITATION_CREATE.validate({**question, **scope})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"action": "accept", "content": {"f": {"deep": 1}}},
+        {"action": "accept", "content": []},
+        {"action": 5},
+        {"content": {}},
+        None,
+    ],
+)
+def test_a_malformed_answer_is_refused(answer: Any) -> None:
+    with pytest.raises(ValidationError):
+        methods.ELICITATION_CREATE.validate_result(answer)
 
 
 @pytest.mark.promise("P11")

@@ -287,6 +287,10 @@ EXAMPLES: list[tuple[str, dict[str, Any]]] = [
     ),
     (
         "elicitation:CreateElicitationRequest",
+        {"mode": "url", "message": "m", "requestId": None, "elicitationId": "e", "url": "https://x"},
+    ),
+    (
+        "elicitation:CreateElicitationRequest",
         {"mode": "_voice", "message": "m", "sessionId": "s", "toolCallId": "t", "tune": [None], "pitch": None},
     ),
     ("elicitation:CreateElicitationResponse", {"action": "accept", "content": ANSWERS}),

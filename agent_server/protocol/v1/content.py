@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Discriminator, Field, Tag
 
 from agent_server.protocol.model import Lenient, LenientOptionalList, Model
-from agent_server.protocol.v1.numbers import Int64
+from agent_server.protocol.v1.numbers import Double, Int64
 
 Role: TypeAlias = Literal["assistant", "user"]
 
@@ -17,7 +17,7 @@ class Annotations(Model):
 
     audience: LenientOptionalList[Role] = None
     last_modified: Lenient[str] = None
-    priority: Lenient[float] = None
+    priority: Lenient[Double] = None
 
 
 class TextContent(Model):

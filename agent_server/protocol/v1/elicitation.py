@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import (
+    ConfigDict,
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
-from agent_server.protocol.model import DefaultOnError, Lenient, LenientOptionalList, Model, OpenModel
-from agent_server.protocol.v1.numbers import Int64, Uint32, Uint64
+from agent_server.protocol.model import DefaultOnError, Lenient, LenientOptionalList, Model, OpenModel, OtherThan
+from agent_server.protocol.v1.numbers import Double, Int64, Uint32, Uint64
 from agent_server.protocol.v1.prompt import RequestId
 
 StringFormat: TypeAlias = Literal["email", "uri", "date", "date-time"]
 
-ElicitationContentValue: TypeAlias = str | Int64 | float | bool | list[str]
+ElicitationContentValue: TypeAlias = str | Int64 | Double | bool | list[str]
 """What one field of a form was answered with."""
 
 
@@ -46,9 +54,9 @@ class NumberPropertySchema(Model):
     type: Literal["number"] = "number"
     title: Lenient[str] = None
     description: Lenient[str] = None
-    minimum: float | None = None
-    maximum: float | None = None
-    default: Lenient[float] = None
+    minimum: Double | None = None
+    maximum: Double | None = None
+    default: Lenient[Double] = None
 
 
 class IntegerPropertySchema(Model):
@@ -87,7 +95,7 @@ class TitledMultiSelectItems(Model):
 class OtherMultiSelectItems(OpenModel):
     """Choices of a kind that we do not know, kept as they came."""
 
-    type: str
+    type: Annotated[str, OtherThan("string")]
 
 
 def _items_kind(value: Any) -> str:
@@ -118,13 +126,13 @@ class MultiSelectPropertySchema(Model):
     default: LenientOptionalList[str] = None
 
 
+_FIELD_KINDS = ("string", "number", "integer", "boolean", "array")
+
+
 class OtherPropertySchema(OpenModel):
     """A kind of field that we do not know. It is kept as it came, and must not be shown as one that we know."""
 
-    type: str
-
-
-_FIELD_KINDS = ("string", "number", "integer", "boolean", "array")
+    type: Annotated[str, OtherThan(*_FIELD_KINDS)]
 
 
 def _field_kind(value: Any) -> str:
@@ -154,7 +162,20 @@ class ElicitationSchema(Model):
     description: Lenient[str] = None
 
 
+def _one_scope(schema: dict[str, Any]) -> None:
+    properties = schema["properties"]
+    session = {"sessionId": {"type": "string"}, "toolCallId": properties.pop("toolCallId")}
+    request = {"requestId": properties.pop("requestId")}
+    del properties["sessionId"]
+    schema["anyOf"] = [
+        {"type": "object", "properties": session, "required": ["sessionId"]},
+        {"type": "object", "properties": request, "required": ["requestId"]},
+    ]
+
+
 class _Elicitation(Model):
+    model_config = ConfigDict(json_schema_extra=_one_scope)
+
     # A question belongs to a session (and perhaps to one of its tool calls), or to a request outside of any.
     message: str
     session_id: str | None = None
@@ -164,10 +185,21 @@ class _Elicitation(Model):
     @model_validator(mode="before")
     @classmethod
     def _belongs_somewhere(cls, value: Any) -> Any:
-        names = ("sessionId", "requestId", "session_id", "request_id")
-        if isinstance(value, dict) and not any(name in value for name in names):
+        if not isinstance(value, dict) or "requestId" in value or "request_id" in value:
+            return value
+        if value.get("sessionId", value.get("session_id")) is None:
             raise PydanticCustomError("scope_missing", "neither sessionId nor requestId")
         return value
+
+    @model_serializer(mode="wrap")
+    def _keep_nulls(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Null is a request id, and the only one that says where a question outside of any session belongs.
+        wire: dict[str, Any] = serialize(self)
+        for name, value in (self.__pydantic_extra__ or {}).items():
+            wire.setdefault(name, value)
+        if self.session_id is None:
+            wire.setdefault("requestId", None)
+        return wire
 
 
 class FormElicitation(_Elicitation):
@@ -182,13 +214,13 @@ class UrlElicitation(_Elicitation):
 
     mode: Literal["url"] = "url"
     elicitation_id: str
-    url: str = Field(repr=False)
+    url: str = Field(repr=False, json_schema_extra={"format": "uri"})
 
 
 class OtherElicitation(_Elicitation, OpenModel):
     """A way of asking that we do not know. It is kept as it came, and must not be shown as one that we know."""
 
-    mode: str
+    mode: Annotated[str, OtherThan("form", "url")]
 
 
 def _mode(value: Any) -> str:
@@ -227,7 +259,7 @@ class ElicitationCancelled(Model):
 class OtherElicitationAction(OpenModel):
     """Something that we do not know. It never counts as an answer."""
 
-    action: str
+    action: Annotated[str, OtherThan("accept", "decline", "cancel")]
 
 
 def _action(value: Any) -> str:

@@ -10,6 +10,7 @@ from agent_server.protocol.model import (
     DefaultOnError,
     DefaultOnNull,
     Lenient,
+    LenientAbsent,
     LenientFlag,
     LenientList,
     Model,
@@ -92,7 +93,7 @@ class McpCapabilities(Model):
 
     http: LenientFlag = False
     sse: LenientFlag = False
-    acp: Annotated[Lenient[bool], Unstable()] = None
+    acp: Annotated[LenientAbsent[bool], Unstable()] = None
 
 
 class SessionSystemPromptModeCapabilities(Model):

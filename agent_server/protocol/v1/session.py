@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from agent_server.protocol.model import Lenient, LenientList, LenientOptionalList, Model, NullableList, Unstable
+from agent_server.protocol.model import (
+    Lenient,
+    LenientList,
+    LenientOptionalList,
+    Model,
+    NullableList,
+    OtherThan,
+    Unstable,
+)
 from agent_server.protocol.v1.system_prompt import SystemPrompt
 
 
@@ -50,7 +58,7 @@ class McpServerStdio(Model):
     a command pass as stdio, and only `is_stdio` says whether that was meant.
     """
 
-    type: Any = None
+    type: Annotated[Any, OtherThan("http", "sse")] = None
     name: str
     command: str
     args: NullableList[str] = Field(default_factory=list)
@@ -187,11 +195,24 @@ class SetSessionModeResponse(Model):
     """Changed."""
 
 
+def _value_by_type(schema: dict[str, Any]) -> None:
+    properties = schema["properties"]
+    del properties["type"], properties["value"]
+    schema["required"].remove("value")
+    switch = {"type": {"type": "string", "const": "boolean"}, "value": {"type": "boolean"}}
+    schema["anyOf"] = [
+        {"type": "object", "properties": switch, "required": ["type", "value"]},
+        {"type": "object", "properties": {"value": {"type": "string"}}, "required": ["value"]},
+    ]
+
+
 class SetSessionConfigOptionRequest(Model):
     """Set one config option.
 
     ``value`` is the id of a selector's value, whatever ``type`` says, or a boolean, which needs ``type: "boolean"``.
     """
+
+    model_config = ConfigDict(json_schema_extra=_value_by_type)
 
     session_id: str
     config_id: str

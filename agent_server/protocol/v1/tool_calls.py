@@ -6,7 +6,15 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, Tag
 
-from agent_server.protocol.model import Lenient, LenientOptionalList, Model
+from agent_server.protocol.model import (
+    Lenient,
+    LenientAbsent,
+    LenientAbsentList,
+    LenientAny,
+    LenientOptionalList,
+    Model,
+    OtherThan,
+)
 from agent_server.protocol.v1.content import ContentBlock
 from agent_server.protocol.v1.numbers import Uint32
 
@@ -61,16 +69,16 @@ class ToolCall(Model):
     tool_call_id: str
     title: str
     name: Lenient[str] = None
-    kind: Lenient[ToolKind] = None
-    status: Lenient[ToolCallStatus] = None
-    content: LenientOptionalList[ToolCallContent] = None
-    locations: LenientOptionalList[ToolCallLocation] = None
-    raw_input: Any = None
-    raw_output: Any = None
+    kind: LenientAbsent[ToolKind] = None
+    status: LenientAbsent[ToolCallStatus] = None
+    content: LenientAbsentList[ToolCallContent] = None
+    locations: LenientAbsentList[ToolCallLocation] = None
+    raw_input: LenientAny = None
+    raw_output: LenientAny = None
 
 
 class ToolCallUpdate(Model):
-    """What changed in a tool call: None leaves a field as it was, a list replaces the whole list before it."""
+    """What changed in a tool call: absent (None) leaves a field, a list replaces the whole list before it."""
 
     tool_call_id: str
     kind: Lenient[ToolKind] = None
@@ -79,8 +87,8 @@ class ToolCallUpdate(Model):
     name: Lenient[str] = None
     content: LenientOptionalList[ToolCallContent] = None
     locations: LenientOptionalList[ToolCallLocation] = None
-    raw_input: Any = None
-    raw_output: Any = None
+    raw_input: LenientAny = None
+    raw_output: LenientAny = None
 
 
 class PermissionOption(Model):
@@ -115,7 +123,7 @@ class CancelledPermissionOutcome(Model):
 class OtherPermissionOutcome(Model):
     """An outcome that we do not know. It never counts as an approval."""
 
-    outcome: str
+    outcome: Annotated[str, OtherThan("selected", "cancelled")]
 
 
 def _outcome_kind(value: Any) -> str:

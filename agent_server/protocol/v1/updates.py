@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 
-from pydantic import Field, Tag, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, Tag
 
 from agent_server.protocol.model import (
     Clearable,
@@ -14,10 +13,11 @@ from agent_server.protocol.model import (
     LenientList,
     Model,
     OpenModel,
+    OtherThan,
     Unstable,
 )
 from agent_server.protocol.v1.content import ContentBlock
-from agent_server.protocol.v1.numbers import Uint64
+from agent_server.protocol.v1.numbers import Double, Uint64
 from agent_server.protocol.v1.plan import PlanEntry as PlanEntry
 from agent_server.protocol.v1.session import SessionConfigOption
 from agent_server.protocol.v1.tool_calls import ToolCall, ToolCallUpdate
@@ -112,7 +112,7 @@ class ConfigOptionUpdate(_Update):
 
 
 class SessionInfoUpdate(_Update):
-    """Title and time of last activity (ISO 8601). None leaves them as they were, ``CLEARED`` removes them."""
+    """Title and time of last activity (ISO 8601). Absent (None) leaves them, null (``CLEARED``) removes them."""
 
     session_update: Literal["session_info_update"] = "session_info_update"
     title: Clearable[str] = None
@@ -122,7 +122,7 @@ class SessionInfoUpdate(_Update):
 class Cost(Model):
     """What the session has cost so far. ``currency`` is ISO 4217 or a unit such as ``credits``."""
 
-    amount: float
+    amount: Double
     currency: str
 
 
@@ -151,7 +151,8 @@ class CompactionUpdate(_Update):
     """The agent shortens its context; only for clients with ``session.compaction``.
 
     ``status`` is ``in_progress``, ``completed``, ``failed``, ``cancelled`` or a word that we do not know. ``summary``
-    replaces what was there, None leaves it, ``CLEARED`` removes it; so does ``error``. Spec: session compaction.
+    replaces what was there, absent (None) leaves it, null (``CLEARED``) removes it; so does ``error``. Spec: session
+    compaction.
     """
 
     session_update: Literal["compaction_update"] = "compaction_update"
@@ -194,26 +195,17 @@ KnownUpdate: TypeAlias = Annotated[
 """An update that we know."""
 
 
-class UnknownUpdate(OpenModel):
-    """An update of a kind that we do not know, kept as it came: a client that cannot show it goes on."""
-
-    session_update: str
-
-    @field_validator("session_update")
-    @classmethod
-    def _is_none_that_we_know(cls, value: str) -> str:
-        if value in _KINDS:
-            raise PydanticCustomError("known_update", "a kind of update that we know")
-        return value
-
-
 def _kind_of(member: Any) -> str:
     model = get_args(member)[0] if get_origin(member) is Annotated else member
     kind: str = model.__pydantic_fields__["session_update"].default
     return kind
 
 
-_KINDS = frozenset(_kind_of(member) for member in get_args(get_args(KnownUpdate)[0]))
+class UnknownUpdate(OpenModel):
+    """An update of a kind that we do not know, kept as it came: a client that cannot show it goes on."""
+
+    session_update: Annotated[str, OtherThan(*map(_kind_of, get_args(get_args(KnownUpdate)[0])))]
+
 
 SessionUpdate: TypeAlias = Annotated[
     Annotated[KnownUpdate, Tag("known")] | Annotated[UnknownUpdate, Tag("unknown")],

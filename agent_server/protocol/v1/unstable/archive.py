@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from agent_server.protocol.model import Model
+from typing import Annotated
+
+from agent_server.protocol.model import Model, Unstable
 from agent_server.protocol.v1.history import ListSessionsRequest
 
 
@@ -31,4 +33,4 @@ class ListSessionsByArchiveRequest(ListSessionsRequest):
     do not know, which is an error and never read as one that we know.
     """
 
-    archived: str | None = None
+    archived: Annotated[str | None, Unstable()] = None

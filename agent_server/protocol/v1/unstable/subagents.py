@@ -9,7 +9,16 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Discriminator, Tag
 
-from agent_server.protocol.model import Clearable, ClearableList, Lenient, Model, OpenModel, StrictClearable
+from agent_server.protocol.model import (
+    Clearable,
+    ClearableList,
+    Lenient,
+    LenientAny,
+    Model,
+    OpenModel,
+    OtherThan,
+    StrictClearable,
+)
 from agent_server.protocol.v1.content import ContentBlock
 from agent_server.protocol.v1.initialize import Supported
 from agent_server.protocol.v1.numbers import Int32
@@ -21,7 +30,7 @@ class ErrorObject(Model):
 
     code: Int32
     message: str
-    data: Any = None
+    data: LenientAny = None
 
 
 class RunningState(Model):
@@ -54,13 +63,13 @@ class UnknownState(Model):
     state: Literal["unknown"] = "unknown"
 
 
+_STATES = ("running", "idle", "requires_action", "unknown")
+
+
 class OtherState(OpenModel):
     """A state that we do not know, kept as it came."""
 
-    state: str
-
-
-_STATES = ("running", "idle", "requires_action", "unknown")
+    state: Annotated[str, OtherThan(*_STATES)]
 
 
 def _state(value: Any) -> str:
@@ -88,7 +97,8 @@ class SubagentSessionCapabilities(Model):
 class SubagentUpdate(Model):
     """A child session is there or has changed; ``session_id`` is the child's.
 
-    None leaves a field as it was, ``CLEARED`` removes it. Paths are absolute; a child without its own has its parent's.
+    Absent (None) leaves a field, null (``CLEARED``) removes it. Paths are absolute; a child without its own has its
+    parent's.
     """
 
     session_update: Literal["subagent_update"] = "subagent_update"
@@ -102,7 +112,7 @@ class SubagentUpdate(Model):
 
 
 class SessionMessage(Model):
-    """A message from one session to another, as this one has it. None leaves a field, ``CLEARED`` removes it."""
+    """A message between sessions, as this one has it. Absent (None) leaves a field, null (``CLEARED``) removes it."""
 
     session_update: Literal["session_message"] = "session_message"
     message_id: str

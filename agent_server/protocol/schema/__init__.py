@@ -1,0 +1,1 @@
+"""The vocabulary as JSON Schema, generated from the models and the tables of methods."""
