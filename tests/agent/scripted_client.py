@@ -22,6 +22,7 @@ from agent_server.cli.compose import LazyTools
 from agent_server.protocol.extensions import EXTENSION_AGENT_METHODS, EXTENSION_CLIENT_METHODS
 from agent_server.protocol.method import RequestMethod
 from agent_server.protocol.v1.methods import AGENT_METHODS, CLIENT_METHODS
+from agent_server.protocol.v1.unstable.methods import UNSTABLE_AGENT_METHODS, UNSTABLE_CLIENT_METHODS
 from agent_server.providers.provider import Provider
 from agent_server.sessions.session import Session
 from agent_server.sessions.spec import Limits
@@ -36,6 +37,8 @@ Frame = dict[str, Any]
 P = ParamSpec("P")
 
 LIMIT_S = 5.0
+HEARD = (CLIENT_METHODS, EXTENSION_CLIENT_METHODS, UNSTABLE_CLIENT_METHODS)
+ASKED = (AGENT_METHODS, EXTENSION_AGENT_METHODS, UNSTABLE_AGENT_METHODS)
 FILES = {"fs": {"readTextFile": True, "writeTextFile": True}}
 
 
@@ -111,14 +114,14 @@ class ScriptedClient:
         if len(data) > 8 * 1024 * 1024:
             self.wrong.append(f"a frame of {len(data)} bytes")
         if "method" in frame:
-            method = CLIENT_METHODS.get(frame["method"]) or EXTENSION_CLIENT_METHODS.get(frame["method"])
+            method = next((table.get(frame["method"]) for table in HEARD if table.get(frame["method"])), None)
             if method is not None:
                 self._round_trip(method.validate(frame["params"]).to_wire(), frame["params"])
             elif frame["method"] != "$/cancel_request":
                 self.wrong.append(f"unknown method {frame['method']}")
         elif "result" in frame:
             asked = self._asked[frame["id"]]
-            method = AGENT_METHODS.get(asked) or EXTENSION_AGENT_METHODS.get(asked)
+            method = next((table.get(asked) for table in ASKED if table.get(asked)), None)
             assert isinstance(method, RequestMethod)
             self._round_trip(method.validate_result(frame["result"]).to_wire(), frame["result"])
         elif not (frame["error"].get("data") or {}).get("details"):

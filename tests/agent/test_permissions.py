@@ -26,7 +26,7 @@ def command(text: str) -> dict[str, Any]:
     return call("run_command", command=text)
 
 
-@pytest.mark.spec("D-38", "D-39", "D-41", "D-42", "N-10")
+@pytest.mark.spec("D-38", "D-39", "D-40", "D-41", "D-42", "N-10")
 @pytest.mark.req("AP-01", "AP-02", "AP-08")
 @in_loop
 async def test_a_question_holds_all_that_a_user_needs_to_decide(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ CAN_LIST: Frame = {"sessionCapabilities": {"list": {}}}
 
 
 class RawAgent:
-    """The far end of a client, as raw frames. ``answers`` maps methods to results, errors or functions of the params."""
+    """The far end of a client, as raw frames. ``answers`` maps methods to answers, or to functions of the params."""
 
     def __init__(self, transport: MemoryTransport, answers: dict[str, Any]) -> None:
         self._transport = transport
@@ -139,7 +139,9 @@ async def test_what_a_list_says_of_a_session_is_what_the_client_gives(tmp_path: 
 
 
 @pytest.mark.spec("N-07", "N-28")
-@pytest.mark.parametrize("capabilities", [None, {}, {"sessionCapabilities": None}, {"sessionCapabilities": {"list": 1}}])
+@pytest.mark.parametrize(
+    "capabilities", [None, {}, {"sessionCapabilities": None}, {"sessionCapabilities": {"list": 1}}]
+)
 @in_loop
 async def test_what_is_not_clearly_advertised_is_not_there(capabilities: Any) -> None:
     near, begin = far_end({"initialize": initialized(agentCapabilities=capabilities)})
@@ -153,7 +155,8 @@ async def test_what_is_not_clearly_advertised_is_not_there(capabilities: Any) ->
 @pytest.mark.spec("N-72", "N-79", "N-19")
 @in_loop
 async def test_news_that_mean_nothing_here_are_ignored_and_unknown_requests_answered() -> None:
-    near, begin = far_end({"initialize": initialized(agentCapabilities=CAN_LIST), "session/list": {"result": {"sessions": []}}})
+    answers = {"initialize": initialized(agentCapabilities=CAN_LIST), "session/list": {"result": {"sessions": []}}}
+    near, begin = far_end(answers)
     agent = begin()
     async with connect(near) as remote:
         agent.send({"method": "elicitation/complete", "params": {"elicitationId": "nobody's"}})
@@ -161,5 +164,5 @@ async def test_news_that_mean_nothing_here_are_ignored_and_unknown_requests_answ
         agent.send({"method": "$/progress", "params": None})
         agent.send({"id": "u", "method": "_other/question", "params": {}})
         await remote.list_page()
-        answers = [frame for frame in agent.frames if "method" not in frame]
-        assert [(frame["id"], frame["error"]["code"]) for frame in answers] == [("u", -32601)]
+        ours = [frame for frame in agent.frames if "method" not in frame]
+        assert [(frame["id"], frame["error"]["code"]) for frame in ours] == [("u", -32601)]
