@@ -37,7 +37,7 @@ _UINT64_MAX: Final = 2**64 - 1
 
 _TOO_DEEP: Final = f"nested deeper than {MAX_DEPTH} levels, or holds a number above 64 bits"
 
-_SECOND_LOOK_BYTES: Final = 1024 * 1024
+_SECOND_LOOK_BYTES: Final = 4 * 1024 * 1024
 """Longer garbage is not worth a second look."""
 
 _UNHOLDABLE: Final = "it holds half of a surrogate pair, or a number that is too big"
