@@ -35,6 +35,7 @@ def withdrawn(house: House, session_id: str) -> int:
     return sum(isinstance(event, PromptWithdrawn) for _, event in house.store.read(session_id))
 
 
+@pytest.mark.spec("D-30", "D-34")
 @pytest.mark.req("TN-01")
 @in_loop
 async def test_prompts_that_come_while_another_runs_wait_and_run_in_order(tmp_path: Path) -> None:
@@ -53,6 +54,7 @@ async def test_prompts_that_come_while_another_runs_wait_and_run_in_order(tmp_pa
         assert answered_once(client, running, *waiting)
 
 
+@pytest.mark.spec("D-31", "D-30")
 @pytest.mark.req("TN-08", "SM-13")
 @pytest.mark.promise("P8")
 @in_loop
@@ -75,6 +77,7 @@ async def test_a_cancel_answers_the_running_and_every_waiting_prompt(tmp_path: P
         assert answered_once(client, running, *waiting, again)
 
 
+@pytest.mark.spec("D-35", "N-55")
 @pytest.mark.req("JR-18")
 @in_loop
 async def test_withdrawing_the_running_prompt_cancels_it_and_the_next_one_runs(tmp_path: Path) -> None:
@@ -89,6 +92,7 @@ async def test_withdrawing_the_running_prompt_cancels_it_and_the_next_one_runs(t
         assert answered_once(client, running, waiting)
 
 
+@pytest.mark.spec("D-36", "N-55")
 @pytest.mark.req("JR-18")
 @in_loop
 async def test_withdrawing_a_waiting_prompt_removes_it_and_the_others_run(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ async def cancelled_in_time(client: ScriptedClient, session_id: str, prompt: int
     assert len(client.answers_to(prompt)) == 1
 
 
+@pytest.mark.spec("N-52", "N-53")
 @pytest.mark.req("TN-08", "JR-18")
 @in_loop
 async def test_a_cancel_in_the_middle_of_an_answer_keeps_what_was_said(tmp_path: Path) -> None:
@@ -86,6 +87,7 @@ async def test_a_model_that_breaks_off_ends_the_calls_that_it_had_asked_for_so_f
         assert tool.runs == 0
 
 
+@pytest.mark.spec("N-54")
 @pytest.mark.req("TN-08")
 @in_loop
 async def test_a_cancel_while_a_tool_runs_ends_the_call_and_the_model_learns_of_it(tmp_path: Path) -> None:
@@ -129,6 +131,7 @@ async def test_what_was_done_before_a_cancel_is_told_to_the_model_as_done(tmp_pa
         await client.answer(again)
 
 
+@pytest.mark.spec("N-52")
 @pytest.mark.req("TN-08", "SM-33")
 @in_loop
 async def test_a_cancel_leaves_no_process_of_a_command_behind(tmp_path: Path) -> None:
@@ -150,6 +153,7 @@ async def test_a_cancel_leaves_no_process_of_a_command_behind(tmp_path: Path) ->
         assert not any(psutil.pid_exists(pid) for pid in children)
 
 
+@pytest.mark.spec("D-45", "D-46")
 @pytest.mark.req("TN-08", "AP-14")
 @in_loop
 async def test_a_cancel_while_the_user_is_asked_withdraws_the_question(tmp_path: Path) -> None:
@@ -259,6 +263,7 @@ async def test_a_prompt_right_behind_a_cancel_is_run(tmp_path: Path) -> None:
         assert await client.stop_reason(second["id"]) == "end_turn"
 
 
+@pytest.mark.spec("N-53")
 @pytest.mark.req("TN-08")
 @pytest.mark.parametrize("swallowed", ["returns", "raises"])
 @in_loop
@@ -281,6 +286,7 @@ async def test_a_tool_that_makes_something_else_of_a_cancel_is_cancelled_all_the
         await cancelled_in_time(client, session_id, prompt)
 
 
+@pytest.mark.spec("N-53")
 @pytest.mark.req("TN-08")
 @pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt(), SystemExit(3)])
 @in_loop

@@ -70,6 +70,7 @@ async def test_an_edit_starts_from_the_buffer_and_ends_in_the_editor(file: Path)
     assert (diff["oldText"], diff["newText"]) == ("the buffer\n", "the editor\n")
 
 
+@pytest.mark.spec("D-52")
 @pytest.mark.req("TL-06")
 @in_loop
 async def test_whether_a_file_exists_is_decided_on_disk(file: Path) -> None:
@@ -125,6 +126,7 @@ async def test_a_buffer_that_changed_while_the_user_was_asked_is_not_overwritten
     assert client.requests(WRITE) == []
 
 
+@pytest.mark.spec("N-33")
 @pytest.mark.req("TL-02")
 @pytest.mark.promise("P14")
 @pytest.mark.parametrize("tool", ["read_file", "write_file"])
@@ -138,6 +140,7 @@ async def test_the_editor_is_not_asked_for_what_lies_outside(file: Path, tmp_pat
     assert client.requests(READ) == client.requests(WRITE) == client.requests(ASK) == []
 
 
+@pytest.mark.spec("N-64", "N-07")
 @pytest.mark.promise("P10")
 @pytest.mark.req("TL-03", "TL-06")
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.promise("P6")
 MIB = 1024 * 1024
 
 
+@pytest.mark.spec("D-61", "N-48")
 @pytest.mark.req("TN-06")
 @pytest.mark.parametrize(
     "text", ["x" * (20 * MIB), "\x01" * (4 * MIB), "😀" * (3 * MIB)], ids=["ascii", "escapes", "wide"]
@@ -55,6 +56,7 @@ async def test_a_giant_call_can_be_asked_about_and_run(tmp_path: Path) -> None:
         assert "notShown" in question["params"]["toolCall"]["rawInput"]
 
 
+@pytest.mark.spec("D-61")
 @pytest.mark.req("TL-11")
 @in_loop
 async def test_a_giant_result_is_shown_cut_and_given_to_the_model_whole(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ async def set_mode(client: ScriptedClient, session_id: str, mode: str) -> None:
     assert await client.call("session/set_mode", sessionId=session_id, modeId=mode) == {}
 
 
+@pytest.mark.spec("N-60", "N-61")
 @pytest.mark.req("JR-11")
 @in_loop
 async def test_a_new_session_says_what_can_be_set_and_how_it_stands(tmp_path: Path) -> None:
@@ -35,6 +36,7 @@ async def test_a_new_session_says_what_can_be_set_and_how_it_stands(tmp_path: Pa
         assert {option["category"] for option in (mode, model)} == {"mode", "model"}
 
 
+@pytest.mark.spec("N-60")
 @pytest.mark.promise("P3")
 @pytest.mark.parametrize("way", ["mode", "option"])
 @in_loop
@@ -84,6 +86,7 @@ async def test_the_model_that_was_chosen_answers_the_next_request(tmp_path: Path
         await client.answer(prompt)
 
 
+@pytest.mark.spec("N-61")
 @pytest.mark.parametrize(
     ("option", "value"), [("mode", "yolo"), ("model", "gpt-0"), ("thinking", "high"), ("mode", True), ("", "ask")]
 )
@@ -101,6 +104,7 @@ async def test_an_unknown_option_or_value_is_refused_and_changes_nothing(
         assert client.updates(sessionUpdate="config_option_update") == []
 
 
+@pytest.mark.spec("N-59")
 @in_loop
 async def test_an_unknown_mode_is_refused(tmp_path: Path) -> None:
     async with one_client(PuppetModel()) as (client, house):

@@ -26,6 +26,7 @@ def command(text: str) -> dict[str, Any]:
     return call("run_command", command=text)
 
 
+@pytest.mark.spec("D-38", "D-39", "D-40", "D-41", "D-42", "N-10")
 @pytest.mark.req("AP-01", "AP-02", "AP-08")
 @in_loop
 async def test_a_question_holds_all_that_a_user_needs_to_decide(tmp_path: Path) -> None:
@@ -63,6 +64,7 @@ async def test_a_question_holds_all_that_a_user_needs_to_decide(tmp_path: Path) 
         assert not house.session(session_id).snapshot().waiting_for_user
 
 
+@pytest.mark.spec("D-42")
 @pytest.mark.req("AP-02")
 @in_loop
 async def test_a_question_about_a_new_file_has_no_old_text(tmp_path: Path) -> None:
@@ -101,6 +103,7 @@ async def test_a_question_about_what_json_cannot_hold_is_asked_all_the_same(tmp_
         await client.answer(prompt)
 
 
+@pytest.mark.spec("N-47")
 @pytest.mark.req("AP-01")
 @in_loop
 async def test_the_call_is_announced_before_the_question_and_ends_after_it(tmp_path: Path) -> None:
@@ -245,6 +248,7 @@ async def test_a_reject_leaves_the_file_untouched_and_the_run_goes_on(tmp_path: 
         assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.spec("D-43", "D-44")
 @pytest.mark.req("AP-08", "AP-11")
 @pytest.mark.parametrize(
     "answer",

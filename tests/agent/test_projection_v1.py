@@ -72,6 +72,7 @@ def test_what_only_the_server_needs_to_know_is_no_update() -> None:
     assert projected(*quiet) == []
 
 
+@pytest.mark.spec("D-16", "N-57")
 @pytest.mark.req("JR-19")
 def test_a_call_is_announced_once_and_nothing_in_it_is_null() -> None:
     first, second = projected(announced(), ToolCallUpserted("c", status=ToolStatus.IN_PROGRESS))

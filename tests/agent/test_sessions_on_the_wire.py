@@ -37,6 +37,7 @@ async def test_an_alias_is_never_given_twice(tmp_path: Path) -> None:
         assert second["_meta"]["agent_server"]["alias"] == "session-2"
 
 
+@pytest.mark.spec("N-10", "N-32")
 @pytest.mark.req("SM-02", "SM-04")
 @pytest.mark.parametrize("cwd", ["relative", "/nowhere/at/all", "/\0"])
 @in_loop
@@ -70,6 +71,7 @@ async def test_a_store_that_refuses_a_new_log_makes_an_error_and_no_session(tmp_
         assert good["_meta"]["agent_server"]["alias"] == "session-1"
 
 
+@pytest.mark.spec("N-27")
 @pytest.mark.req("SM-22", "JR-07", "JR-09")
 @in_loop
 async def test_fifty_sessions_asked_for_at_once_get_fifty_ids(tmp_path: Path) -> None:
@@ -102,6 +104,7 @@ async def test_what_the_creator_said_in_the_wrong_type_is_refused(tmp_path: Path
         assert house.supervisor.live() == []
 
 
+@pytest.mark.spec("D-07", "D-08", "D-49", "N-34")
 @pytest.mark.req("SM-04")
 @pytest.mark.promise("P10")
 @pytest.mark.parametrize(
@@ -123,6 +126,7 @@ async def test_what_was_not_advertised_or_cannot_be_is_refused(tmp_path: Path, m
         assert house.supervisor.live() == []
 
 
+@pytest.mark.spec("N-31")
 @pytest.mark.req("SM-07", "SM-23")
 @in_loop
 async def test_closing_twice_says_not_found_and_the_log_stays(tmp_path: Path) -> None:
@@ -153,6 +157,7 @@ async def test_two_closes_in_one_delivery_are_one_success_and_one_not_found(tmp_
         assert house.stopped == [(session_id, "closed")]
 
 
+@pytest.mark.spec("D-60", "D-31", "N-31")
 @pytest.mark.req("SM-07", "SM-23")
 @pytest.mark.promise("P1")
 @in_loop
@@ -181,6 +186,7 @@ async def test_a_session_that_nobody_knows_is_not_found(method: str) -> None:
         assert error["data"]["reason"] == "not_found"
 
 
+@pytest.mark.spec("D-68")
 @pytest.mark.req("SM-12", "JR-09")
 @in_loop
 async def test_a_session_of_another_connection_is_not_found(tmp_path: Path) -> None:

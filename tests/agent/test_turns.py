@@ -21,6 +21,7 @@ from .puppets import PuppetModel, PuppetTool, call, forever, say, scenario, want
 from .scripted_client import choose, in_loop, one_client
 
 
+@pytest.mark.spec("N-08", "N-45", "D-23")
 @pytest.mark.req("TN-01", "JR-11")
 @in_loop
 async def test_a_prompt_is_recorded_answered_in_chunks_and_ended(tmp_path: Path) -> None:
@@ -119,6 +120,7 @@ async def test_text_after_a_tool_call_is_a_new_message(tmp_path: Path) -> None:
         assert before["messageId"] != after["messageId"]
 
 
+@pytest.mark.spec("N-49", "D-27", "D-28")
 @pytest.mark.req("TN-07", "ST-02")
 @pytest.mark.promise("P3")
 @in_loop
@@ -138,6 +140,7 @@ async def test_usage_and_the_last_status_come_before_the_answer_and_nothing_afte
         assert len(client.frames) == count + 1
 
 
+@pytest.mark.spec("D-10", "N-49")
 @pytest.mark.req("TN-07")
 @in_loop
 async def test_no_usage_is_shown_where_the_size_of_the_window_is_unknown(tmp_path: Path) -> None:
@@ -157,6 +160,7 @@ async def test_a_model_that_never_stops_asking_is_stopped_after_its_requests(tmp
         assert len(client.updates(sessionUpdate="tool_call_update", status="completed")) == 2
 
 
+@pytest.mark.spec("N-45", "N-46")
 @pytest.mark.req("TN-12", "TN-01")
 @pytest.mark.parametrize("reason", ["max_tokens", "refusal"])
 @in_loop
@@ -286,6 +290,7 @@ async def test_a_tool_that_asked_for_pictures_and_plans_shows_them(tmp_path: Pat
         assert len({chunk["messageId"] for chunk in chunks}) == 1
 
 
+@pytest.mark.spec("N-57")
 @pytest.mark.req("TN-17")
 @in_loop
 async def test_a_tool_shows_its_progress_in_place_of_what_it_showed_before(tmp_path: Path) -> None:

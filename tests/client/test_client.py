@@ -63,6 +63,7 @@ def said(session: RemoteSession) -> str:
     return session.transcript.text
 
 
+@pytest.mark.spec("N-01")
 @pytest.mark.req("JR-12")
 def test_only_what_the_services_serve_is_advertised() -> None:
     async def body() -> None:
@@ -77,6 +78,7 @@ def test_only_what_the_services_serve_is_advertised() -> None:
     within(body)
 
 
+@pytest.mark.spec("N-05")
 def test_another_version_is_a_clear_error() -> None:
     async def body() -> None:
         with pytest.raises(UnsupportedAgent, match=r"version 2.*version 1"):
@@ -96,6 +98,7 @@ def test_an_agent_that_never_answers_is_given_up() -> None:
     within(body)
 
 
+@pytest.mark.spec("N-18", "N-54")
 @pytest.mark.req("JR-12")
 def test_a_turn_ends_after_all_its_updates() -> None:
     async def body() -> None:
@@ -158,6 +161,7 @@ def test_an_update_that_nobody_knows_is_ignored() -> None:
     within(body)
 
 
+@pytest.mark.spec("N-50", "N-54")
 def test_cancel_ends_the_turn_after_its_last_updates() -> None:
     async def body() -> None:
         async with joined() as (remote, _):
@@ -198,6 +202,7 @@ def test_policies_choose_by_kind(policy: PermissionPolicy, question: str, answer
     within(body)
 
 
+@pytest.mark.spec("N-51")
 def test_cancel_answers_every_open_question_with_cancelled() -> None:
     async def body() -> None:
         asked: asyncio.Queue[RequestPermissionRequest] = asyncio.Queue()
@@ -264,6 +269,7 @@ def test_a_service_that_was_not_offered_is_not_there(tmp_path: Path) -> None:
     within(body)
 
 
+@pytest.mark.spec("N-28")
 def test_close_needs_the_capability_and_a_context_closes_where_it_can() -> None:
     async def body() -> None:
         async with joined(close=False) as (remote, agent):
@@ -281,6 +287,7 @@ def test_close_needs_the_capability_and_a_context_closes_where_it_can() -> None:
     within(body)
 
 
+@pytest.mark.spec("N-44")
 def test_content_that_the_agent_does_not_take_is_never_sent() -> None:
     async def body() -> None:
         async with joined() as (remote, _):
@@ -304,6 +311,7 @@ def test_modes_are_known_from_the_start_and_followed() -> None:
     within(body)
 
 
+@pytest.mark.spec("N-17", "N-15")
 @pytest.mark.req("JR-12")
 def test_a_spawned_agent_is_driven_and_gone_after() -> None:
     async def body() -> None:
@@ -316,6 +324,7 @@ def test_a_spawned_agent_is_driven_and_gone_after() -> None:
     within(body)
 
 
+@pytest.mark.spec("N-16")
 def test_an_agent_that_dies_fails_the_turn_and_its_last_words_are_heard() -> None:
     async def body() -> None:
         words: list[bytes] = []

@@ -57,6 +57,7 @@ def test_only_the_ways_of_asking_that_have_a_handler_are_advertised(
     within(body)
 
 
+@pytest.mark.spec("N-68")
 @pytest.mark.parametrize("mode", ["form", "url", "from_the_future"])
 @pytest.mark.parametrize("other", [None, "form", "url"])
 def test_a_way_of_asking_that_was_not_advertised_is_invalid(tmp_path: Path, mode: str, other: str | None) -> None:
@@ -105,6 +106,7 @@ def test_what_the_user_does_about_a_form_is_told(tmp_path: Path, handler: Any, w
     within(body)
 
 
+@pytest.mark.spec("N-71")
 def test_a_form_says_who_asks_where_and_in_which_trace(tmp_path: Path) -> None:
     heard: list[FormQuestion] = []
 
@@ -128,6 +130,7 @@ def test_a_form_says_who_asks_where_and_in_which_trace(tmp_path: Path) -> None:
     within(body)
 
 
+@pytest.mark.spec("N-73")
 def test_an_answer_that_does_not_fit_is_the_handlers_to_correct(tmp_path: Path) -> None:
     tries: list[str] = []
 
@@ -149,6 +152,7 @@ def test_an_answer_that_does_not_fit_is_the_handlers_to_correct(tmp_path: Path) 
     within(body)
 
 
+@pytest.mark.spec("N-73")
 def test_an_answer_that_does_not_fit_is_never_sent_nor_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
 
@@ -239,6 +243,7 @@ def test_a_question_that_the_agent_withdraws_is_answered_as_cancelled(tmp_path: 
     within(body)
 
 
+@pytest.mark.spec("N-71")
 def test_a_page_is_shown_with_its_host_and_the_visit_ends_when_the_agent_says_so(tmp_path: Path) -> None:
     visits: list[UrlVisit] = []
 
@@ -317,6 +322,7 @@ def test_a_visit_that_will_never_be_completed_keeps_nobody_waiting(tmp_path: Pat
     within(body)
 
 
+@pytest.mark.spec("N-72")
 def test_two_open_visits_never_share_an_id(tmp_path: Path) -> None:
     async def body() -> None:
         async with stored(tmp_path, services(url=lambda visit: visit.accept())) as (remote, _, _):
@@ -341,6 +347,7 @@ def test_the_host_is_told_in_ascii(url: str, host: str) -> None:
     assert host_of(url) == host
 
 
+@pytest.mark.spec("N-71", "N-74")
 @pytest.mark.parametrize(
     "url",
     [

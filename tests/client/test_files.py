@@ -23,6 +23,7 @@ def write(root: Path, path: Path, text: str) -> None:
     asyncio.run(LocalFiles().write(request, [str(root)]))
 
 
+@pytest.mark.spec("N-11")
 @pytest.mark.parametrize(
     ("line", "limit", "expected"),
     [
@@ -74,6 +75,7 @@ def test_a_link_inside_the_root_and_a_root_that_is_a_link_are_fine(tmp_path: Pat
     assert read(tmp_path / "alias", tmp_path / "alias" / "b") == "a"
 
 
+@pytest.mark.spec("N-10")
 @pytest.mark.parametrize("path", ["relative", "/etc/\0passwd"])
 def test_a_path_that_is_none_is_refused(tmp_path: Path, path: str) -> None:
     with pytest.raises(RpcError) as caught:
@@ -90,6 +92,7 @@ def test_a_fifo_a_directory_and_binary_data_are_refused_without_waiting(tmp_path
         assert caught.value.code == -32602, name
 
 
+@pytest.mark.spec("N-65")
 def test_writing_makes_directories_and_replaces_the_whole_text(tmp_path: Path) -> None:
     path = tmp_path / "x" / "y" / "file"
     write(tmp_path, path, "long text\r\n")

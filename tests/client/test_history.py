@@ -29,6 +29,7 @@ from . import storing_agent
 from .storing import stored, within
 
 
+@pytest.mark.spec("N-29")
 @pytest.mark.req("JR-12")
 def test_a_session_that_is_loaded_reads_as_it_did_while_it_was_lived(tmp_path: Path) -> None:
     async def body() -> None:
@@ -83,6 +84,7 @@ def test_an_agent_that_is_killed_in_a_turn_is_started_again_and_the_session_goes
     within(body)
 
 
+@pytest.mark.spec("N-30")
 def test_resuming_tells_nothing_of_before_and_an_update_beside_the_answer_counts(tmp_path: Path) -> None:
     async def body() -> None:
         async with stored(tmp_path) as (remote, _, _):
@@ -132,6 +134,7 @@ def test_a_session_is_not_loaded_twice_at_the_same_time(tmp_path: Path) -> None:
     within(body)
 
 
+@pytest.mark.spec("N-40")
 def test_all_pages_are_one_list_and_cursors_come_back_as_they_were_given(tmp_path: Path) -> None:
     async def body() -> None:
         async with stored(tmp_path) as (remote, agent, _):
@@ -180,6 +183,7 @@ def test_a_cursor_that_comes_again_ends_the_list_with_an_error(tmp_path: Path, c
     within(body)
 
 
+@pytest.mark.spec("D-12")
 def test_deleting_and_closing_what_the_agent_does_not_know_is_done(tmp_path: Path) -> None:
     async def body() -> None:
         async with stored(tmp_path, lost=["s0", "gone"]) as (remote, _, _):
@@ -211,6 +215,7 @@ CALLS: dict[str, Any] = {
 }
 
 
+@pytest.mark.spec("N-21", "N-28", "N-34", "N-36", "N-37", "N-44")
 @pytest.mark.promise("P10")
 @pytest.mark.parametrize("name", CALLS)
 def test_what_the_agent_does_not_offer_is_never_sent(tmp_path: Path, name: str) -> None:
@@ -225,6 +230,7 @@ def test_what_the_agent_does_not_offer_is_never_sent(tmp_path: Path, name: str) 
     within(body)
 
 
+@pytest.mark.spec("N-37", "N-38")
 def test_a_system_prompt_is_text_that_is_not_empty_and_replaces_only_where_offered(tmp_path: Path) -> None:
     async def body() -> None:
         async with stored(tmp_path) as (remote, agent, _):
@@ -248,6 +254,7 @@ def test_a_system_prompt_is_text_that_is_not_empty_and_replaces_only_where_offer
     within(body)
 
 
+@pytest.mark.spec("N-23", "N-21")
 def test_a_login_is_one_that_was_offered_and_is_not_for_a_terminal(tmp_path: Path) -> None:
     async def body() -> None:
         async with stored(tmp_path) as (remote, agent, sent):

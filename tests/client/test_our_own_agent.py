@@ -31,6 +31,7 @@ def test_prompts_that_had_to_wait_stand_where_their_turns_began(tmp_path: Path) 
     within(body, 40)
 
 
+@pytest.mark.spec("N-29")
 @pytest.mark.promise("P12")
 @pytest.mark.req("JR-12")
 def test_a_session_that_is_loaded_from_our_agent_reads_as_it_was_lived(tmp_path: Path) -> None:

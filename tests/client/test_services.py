@@ -27,6 +27,7 @@ TITLED: NotificationMethod[CompleteElicitationNotification] = NotificationMethod
 )
 
 
+@pytest.mark.spec("N-81")
 def test_a_prompt_carries_its_trace_and_what_else_the_caller_says(tmp_path: Path) -> None:
     async def body() -> None:
         async with stored(tmp_path) as (remote, _, _):
@@ -196,6 +197,7 @@ def test_an_answer_for_always_is_given_again_to_the_same_question_only(
     within(body)
 
 
+@pytest.mark.spec("N-51")
 def test_a_permission_that_comes_late_in_a_cancelled_turn_is_cancelled_and_the_next_turn_is_asked(
     tmp_path: Path,
 ) -> None:
@@ -228,6 +230,7 @@ def test_a_listener_that_fails_keeps_the_others_hearing(tmp_path: Path) -> None:
     within(body)
 
 
+@pytest.mark.spec("N-79")
 def test_a_malformed_notification_costs_nothing_but_itself(tmp_path: Path) -> None:
     async def body() -> None:
         async with stored(tmp_path) as (remote, agent, _):

@@ -160,6 +160,7 @@ def test_the_environment_is_what_the_agent_asked_for_and_no_secret_of_ours(
     drive(tmp_path, body)
 
 
+@pytest.mark.spec("N-66")
 def test_the_limit_drops_the_oldest_output_at_a_character_boundary(tmp_path: Path) -> None:
     async def body(driver: Driver) -> None:
         terminal = await driver.create("printf 'äöü'", output_byte_limit=5)
@@ -239,6 +240,7 @@ def test_a_session_that_ends_releases_its_own_terminals_only(tmp_path: Path) -> 
     drive(tmp_path, body)
 
 
+@pytest.mark.spec("N-66")
 @given(st.lists(st.binary(max_size=300), max_size=12), st.integers(0, 200))
 def test_what_is_kept_is_the_end_of_the_output_within_the_limit(pieces: list[bytes], limit_bytes: int) -> None:
     output = BoundedOutput(limit_bytes)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -95,6 +96,7 @@ def test_state_updates_do_not_end_a_message() -> None:
     assert transcript.usage is not None and transcript.usage.used == 1
 
 
+@pytest.mark.spec("N-48")
 def test_interleaved_messages_are_told_apart_by_their_ids() -> None:
     assert shape(folded(chunk("a", "1"), chunk("x", "2"), chunk("b", "1"))) == [("agent", "ab"), ("agent", "x")]
 
@@ -106,6 +108,7 @@ def test_other_content_stays_between_the_texts_around_it() -> None:
     assert transcript.text == "ab"
 
 
+@pytest.mark.spec("N-57")
 def test_a_second_tool_call_with_one_id_is_an_update_and_content_replaces() -> None:
     text = {"type": "content", "content": {"type": "text", "text": "1"}}
     transcript = folded(
@@ -133,6 +136,7 @@ def test_an_update_of_a_call_that_was_never_announced_shows_the_call() -> None:
     assert transcript.tool_calls[0].status == "failed"
 
 
+@pytest.mark.spec("N-58", "D-17")
 def test_plan_mode_title_and_commands_are_replaced() -> None:
     entry = {"content": "x", "priority": "low", "status": "pending"}
     transcript = folded(
@@ -235,6 +239,7 @@ def state(transcript: Transcript) -> tuple[str | None, list[str | bool]]:
     return current, [option.current_value for option in transcript.config_options]
 
 
+@pytest.mark.spec("N-60")
 def test_mode_and_option_follow_each_other() -> None:
     transcript = with_modes()
     grouped = [{"group": "g", "name": "G", "options": [{"value": "plan", "name": "P"}]}]
@@ -250,6 +255,7 @@ def test_mode_and_option_follow_each_other() -> None:
     assert state(transcript)[0] == "never offered by the option"
 
 
+@pytest.mark.spec("N-62", "N-63")
 def test_options_without_a_category_or_of_an_unknown_type_disturb_nothing() -> None:
     transcript = with_modes()
     transcript.apply(options(option("mode", "plan", None), {"id": "?", "type": "slider"}, option("y", "ask", "_own")))
@@ -286,6 +292,7 @@ def test_plans_with_ids_are_replaced_and_removed_one_by_one() -> None:
     ]
 
 
+@pytest.mark.spec("N-50")
 def test_open_calls_are_cancelled_at_once_and_only_those() -> None:
     def call(call_id: str, status: str) -> SessionUpdate:
         return update(sessionUpdate="tool_call", toolCallId=call_id, title=call_id, status=status)

@@ -77,6 +77,7 @@ def test_every_method_of_the_client_that_needs_a_capability_is_covered_here() ->
     assert gated <= {method.name for method, _ in GATED}
 
 
+@pytest.mark.spec("N-64", "N-07")
 @pytest.mark.promise("P10")
 @pytest.mark.parametrize(
     "wire_capabilities", [{}, {"fs": {}}, {"fs": {"readTextFile": False, "writeTextFile": None}, "terminal": False},
@@ -105,6 +106,7 @@ def test_what_was_not_offered_is_never_on_the_wire(wire_capabilities: dict[str, 
     on_loop(work)
 
 
+@pytest.mark.spec("N-64")
 @pytest.mark.promise("P10")
 def test_each_capability_opens_its_own_methods_only() -> None:
     async def work() -> None:
@@ -200,6 +202,7 @@ def test_answers_out_of_order_reach_the_requests_they_belong_to_and_duplicates_n
     on_loop(work)
 
 
+@pytest.mark.spec("D-61")
 @pytest.mark.promise("P6")
 def test_no_frame_above_8_mib_leaves() -> None:
     async def work() -> None:

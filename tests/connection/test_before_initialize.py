@@ -16,6 +16,7 @@ OK = AuthenticateResponse()
 INITIALIZE = ask(0, "initialize", {"protocolVersion": 1})
 
 
+@pytest.mark.spec("D-18")
 @pytest.mark.req("JR-14")
 def test_requests_are_refused_and_initialize_may_still_come() -> None:
     async def work() -> None:
@@ -42,6 +43,7 @@ def test_requests_are_refused_and_initialize_may_still_come() -> None:
     on_loop(work)
 
 
+@pytest.mark.spec("D-19")
 def test_notifications_and_responses_are_ignored() -> None:
     async def work() -> None:
         async with serving(opened=False) as (agent, wire):
@@ -69,6 +71,7 @@ def test_garbage_is_answered_as_ever() -> None:
     on_loop(work)
 
 
+@pytest.mark.spec("D-20")
 def test_a_pipelined_second_line_never_meets_an_unfinished_initialize() -> None:
     async def work() -> None:
         async with serving({"fine": lambda: OK}, opened=False) as (_agent, wire):

@@ -78,6 +78,7 @@ def test_requests_in_flight_may_finish_within_the_drain_and_then_it_ends() -> No
     on_loop(work)
 
 
+@pytest.mark.spec("N-56")
 @pytest.mark.promise("P1")
 @pytest.mark.promise("P9")
 def test_what_does_not_finish_is_cancelled_and_answered_before_the_end() -> None:

@@ -169,6 +169,7 @@ def test_an_error_that_cannot_be_sent_is_answered_all_the_same(data: Any) -> Non
     on_loop(work)
 
 
+@pytest.mark.spec("D-61")
 @pytest.mark.promise("P6")
 def test_no_error_above_8_mib_is_sent() -> None:
     async def work() -> None:

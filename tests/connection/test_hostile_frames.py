@@ -131,6 +131,7 @@ def test_there_are_33_hostile_frames() -> None:
     assert sum(1 for _, request_id, _ in HOSTILE if request_id not in (None, SILENT)) == 22
 
 
+@pytest.mark.spec("D-05", "D-55", "D-56", "D-57", "N-13")
 @pytest.mark.promise("P7")
 @pytest.mark.req("JR-14")
 @pytest.mark.req("JR-15")
@@ -166,6 +167,7 @@ def test_all_hostile_frames_in_one_breath_are_answered_in_order() -> None:
     on_loop(work)
 
 
+@pytest.mark.spec("N-19", "D-57")
 @pytest.mark.promise("P7")
 @pytest.mark.req("JR-15")
 def test_what_wants_no_answer_gets_none() -> None:
@@ -178,6 +180,7 @@ def test_what_wants_no_answer_gets_none() -> None:
     on_loop(work)
 
 
+@pytest.mark.spec("D-55")
 @pytest.mark.promise("P7")
 def test_a_request_id_in_flight_is_refused_with_null_and_the_first_request_goes_on() -> None:
     async def work() -> None:
@@ -198,6 +201,7 @@ def test_a_request_id_in_flight_is_refused_with_null_and_the_first_request_goes_
     on_loop(work)
 
 
+@pytest.mark.spec("N-79", "D-53")
 @pytest.mark.promise("P7")
 @pytest.mark.req("JR-14")
 @pytest.mark.req("JR-15")

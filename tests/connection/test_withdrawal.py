@@ -26,6 +26,7 @@ async def endless() -> Any:
     await asyncio.Event().wait()
 
 
+@pytest.mark.spec("N-55")
 @pytest.mark.promise("P1")
 @pytest.mark.parametrize("request_id", [7, "seven", "", None, -1])
 @pytest.mark.parametrize("together", [True, False], ids=["in one read", "later"])
@@ -88,6 +89,7 @@ def test_a_second_withdrawal_does_not_disturb_a_handler_that_cleans_up() -> None
     on_loop(work)
 
 
+@pytest.mark.spec("N-55")
 @pytest.mark.promise("P1")
 def test_a_handler_that_finishes_in_spite_of_the_withdrawal_is_answered_with_its_result() -> None:
     async def work() -> None:

@@ -67,6 +67,7 @@ def refusal(frame: bytes) -> tuple[int, Any]:
     return reply["error"]["code"], reply["id"]
 
 
+@pytest.mark.spec("N-20")
 @pytest.mark.req("JR-16")
 @pytest.mark.parametrize(
     "text", ['"a"', '""', '"Ünï 🚀"', "0", "-1", str(INT64_MAX), str(-(2**63)), "null", '"\\u0000"']
@@ -81,6 +82,7 @@ def test_an_id_is_echoed_exactly(text: str) -> None:
         assert type(orjson.loads(answer)["id"]) is type(message.id)
 
 
+@pytest.mark.spec("D-55")
 @pytest.mark.req("JR-14")
 @pytest.mark.parametrize("padding", [b"", PADDING], ids=["small", "big"])
 @pytest.mark.parametrize(
@@ -119,6 +121,7 @@ def test_what_is_no_object_is_refused_without_an_id(frame: bytes, padding: bytes
     assert refusal(frame + padding) == (-32600, None)
 
 
+@pytest.mark.spec("D-05")
 @pytest.mark.req("JR-14")
 @pytest.mark.promise("P7")
 @pytest.mark.parametrize("frame", [b"[]", b"[1]", b'[{"jsonrpc":"2.0","id":1,"method":"initialize"}]'])
@@ -144,10 +147,12 @@ def test_params_may_be_anything_or_absent_at_this_level() -> None:
     assert decode(b'{"jsonrpc":"2.0","method":"m","params":null}') == Notification("m", None)
 
 
+@pytest.mark.spec("D-56")
 def test_a_request_with_a_null_id_is_a_request_and_not_a_notification() -> None:
     assert decode(b'{"jsonrpc":"2.0","id":null,"method":"m"}') == Request(None, "m", None)
 
 
+@pytest.mark.spec("D-57", "N-19")
 @pytest.mark.promise("P7")
 @pytest.mark.parametrize(
     "frame",
@@ -269,6 +274,7 @@ def test_no_infinity_gets_in(number: float) -> None:
         assert isinstance(message, Request) is math.isfinite(number)
 
 
+@pytest.mark.spec("N-13", "N-14")
 def test_our_own_frames_are_single_lines_that_read_back() -> None:
     params = orjson.dumps({"text": "two\nlines\r\n\u2028"})
     for frame in (

@@ -53,6 +53,7 @@ def test_an_error_that_cannot_be_encoded_leaves_the_request_owed() -> None:
     assert sent(peer.error(1, -32603, "m"))["id"] == 1
 
 
+@pytest.mark.spec("D-55")
 @pytest.mark.promise("P7")
 @pytest.mark.parametrize("request_id", [1, "one"])
 def test_an_id_in_flight_is_refused_with_null_and_free_again_after_its_answer(request_id: Any) -> None:
@@ -81,6 +82,7 @@ def test_ids_of_the_two_directions_never_clash() -> None:
     assert peer.owed == {request_id}
 
 
+@pytest.mark.spec("N-20")
 @pytest.mark.req("JR-16")
 def test_outgoing_ids_count_up_and_answers_may_come_in_any_order() -> None:
     peer = Peer()

@@ -57,6 +57,7 @@ def test_prompts_that_run_on_are_answered_cancelled_within_the_time(tmp_path: Pa
             assert answer["result"]["stopReason"] == "cancelled"
 
 
+@pytest.mark.spec("D-73")
 @pytest.mark.promise("P1")
 def test_with_the_usual_settings_a_running_prompt_is_answered_within_1_8_seconds(tmp_path: Path) -> None:
     with agent_process(tmp_path) as agent:
@@ -72,6 +73,7 @@ def test_with_the_usual_settings_a_running_prompt_is_answered_within_1_8_seconds
         }
 
 
+@pytest.mark.spec("D-73")
 @pytest.mark.promise("P8")
 @pytest.mark.req("TL-07")
 def test_a_stubborn_command_and_its_children_do_not_outlive_the_server(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tests.agent.scripted_client import choose, in_loop, one_client
 pytestmark = pytest.mark.promise("P3")
 
 
+@pytest.mark.spec("N-54", "D-27")
 @pytest.mark.req("JR-01", "TN-07")
 @in_loop
 async def test_every_update_of_a_turn_comes_between_its_prompt_and_its_answer(tmp_path: Path) -> None:
@@ -45,6 +46,7 @@ async def test_every_update_of_a_turn_comes_between_its_prompt_and_its_answer(tm
             assert shown == [*"abcdefgh", "pending", *"ijk", *call, *"lmnop"]
 
 
+@pytest.mark.spec("D-29", "D-20")
 @pytest.mark.req("JR-01", "JR-09")
 @in_loop
 async def test_a_pipelined_prompt_finds_its_session_and_nothing_precedes_the_sessions_answer(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.promise("P2")
 NOISY = (sys.executable, str(Path(noisy_server.__file__)))
 
 
+@pytest.mark.spec("N-15")
 @pytest.mark.req("JR-17", "TN-18")
 @pytest.mark.parametrize("flags", [(), ("--log-stderr",)])
 def test_models_and_tools_that_print_and_read_touch_neither_end_of_the_wire(
@@ -34,6 +35,7 @@ def test_models_and_tools_that_print_and_read_touch_neither_end_of_the_wire(
         assert noise == bool(flags)
 
 
+@pytest.mark.spec("N-15")
 @pytest.mark.req("TL-07")
 def test_a_command_that_writes_to_its_stdout_shows_it_in_its_call_and_gets_no_input(tmp_path: Path) -> None:
     command = "echo '{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}}'; cat; cat <&0; echo over"

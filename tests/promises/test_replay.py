@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -72,7 +72,7 @@ class Player(SimpleProvider):
 
     def __init__(self, responses: Sequence[Sequence[Step]]) -> None:
         self._left = list(responses)
-        self.cancel = lambda: None
+        self.cancel: Callable[[], object] = lambda: None
 
     def models(self) -> Sequence[ModelInfo]:
         return (ModelInfo("m", "M", None, 1000),)

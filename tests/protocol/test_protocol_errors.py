@@ -172,6 +172,7 @@ SENTENCES: list[tuple[Method, Any, str]] = [
 ]
 
 
+@pytest.mark.spec("D-53")
 @pytest.mark.promise("P13")
 @pytest.mark.parametrize(("method", "params", "sentence"), SENTENCES, ids=[row[2] for row in SENTENCES])
 def test_malformed_params_are_described_without_repeating_them(method: Method, params: Any, sentence: str) -> None:
@@ -205,6 +206,7 @@ def test_the_keys_of_a_free_map_are_not_repeated() -> None:
     assert describe_validation_error(caught.value) == "params.env.* must be a string, but a number was given"
 
 
+@pytest.mark.spec("D-53")
 @pytest.mark.promise("P13")
 def test_the_exception_itself_does_not_hold_the_input_in_its_text() -> None:
     with pytest.raises(ValidationError) as caught:

@@ -11,6 +11,7 @@ from agent_server.protocol.trace import TraceContext
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
+@pytest.mark.spec("N-81")
 def test_a_trace_is_read_from_the_root_of_meta_and_written_there() -> None:
     meta = {"traceparent": PARENT, "tracestate": "a=1,b=2", "baggage": "user=1"}
     trace = TraceContext.from_meta(meta)
@@ -62,6 +63,7 @@ def test_baggage_is_not_shown() -> None:
     assert "secret" not in repr(TraceContext(PARENT, baggage="k=secret"))
 
 
+@pytest.mark.spec("N-80")
 @given(st.dictionaries(st.sampled_from(["traceparent", "tracestate", "baggage", "x"]), st.text() | st.integers()))
 def test_whatever_stands_in_meta_reading_it_never_fails(meta: dict[str, Any]) -> None:
     trace = TraceContext.from_meta(meta)

@@ -69,6 +69,7 @@ def test_meta_comes_last() -> None:
     assert started.to_json().endswith(b'"rawOutput":1,"_meta":{"m":1}}')
 
 
+@pytest.mark.spec("D-16")
 def test_what_is_none_is_left_out() -> None:
     assert ToolCallProgressed(tool_call_id="t").to_wire() == {"sessionUpdate": "tool_call_update", "toolCallId": "t"}
 
@@ -79,6 +80,7 @@ def test_nulls_inside_raw_values_and_meta_are_kept() -> None:
     assert call.to_wire()["_meta"] == {"b": None}
 
 
+@pytest.mark.spec("D-17")
 def test_a_cleared_title_is_null_and_an_untouched_one_absent() -> None:
     assert SessionInfoUpdate(title=CLEARED).to_json() == b'{"sessionUpdate":"session_info_update","title":null}'
     read = SessionInfoUpdate.model_validate({"sessionUpdate": "session_info_update", "updatedAt": None})

@@ -151,6 +151,7 @@ LENIENT += [
 ]
 
 
+@pytest.mark.spec("N-80")
 @pytest.mark.promise("P11")
 @pytest.mark.parametrize(("method", "base", "path"), LENIENT, ids=[f"{m.name} {path}" for m, _, path in LENIENT])
 def test_no_value_of_a_lenient_field_fails_the_message(method: Method, base: dict[str, Any], path: str) -> None:
@@ -198,6 +199,7 @@ STRICT: list[tuple[Method, dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.spec("D-03")
 @pytest.mark.promise("P11")
 @pytest.mark.parametrize(("method", "base", "path"), STRICT, ids=[f"{m.name} {path}" for m, _, path in STRICT])
 def test_null_and_a_wrong_type_fail_a_field_without_the_mark(method: Method, base: dict[str, Any], path: str) -> None:
@@ -207,6 +209,7 @@ def test_null_and_a_wrong_type_fail_a_field_without_the_mark(method: Method, bas
             method.validate(with_value(base, path, junk))
 
 
+@pytest.mark.spec("D-04")
 @pytest.mark.promise("P11")
 @pytest.mark.parametrize("path", ["entries", "availableCommands", "configOptions"])
 def test_leniency_does_not_excuse_a_missing_required_key(path: str) -> None:
@@ -358,6 +361,7 @@ def test_a_bare_content_block_is_no_tool_call_content() -> None:
     assert updated(**CALL, content=[{"type": "text", "text": "t"}]).content == []
 
 
+@pytest.mark.spec("D-17")
 @pytest.mark.promise("P11")
 def test_a_malformed_title_is_not_read_as_a_cleared_one() -> None:
     info = updated(sessionUpdate="session_info_update", title=5)
@@ -365,6 +369,7 @@ def test_a_malformed_title_is_not_read_as_a_cleared_one() -> None:
     assert info.title is None
 
 
+@pytest.mark.spec("N-62")
 @pytest.mark.promise("P11")
 def test_unknown_config_options_are_dropped_and_options_may_be_flat_or_grouped() -> None:
     base = {"id": "i", "name": "n"}
@@ -410,6 +415,7 @@ def test_unreadable_auth_methods_are_dropped_and_untyped_ones_are_the_agents_own
     assert (terminal.args, terminal.env) == ([], {})
 
 
+@pytest.mark.spec("D-06")
 def test_mcp_servers_may_leave_out_their_lists() -> None:
     stdio, http = new_session(
         mcpServers=[{"name": "n", "command": "/c"}, {"type": "http", "name": "n", "url": "u"}]
@@ -426,6 +432,7 @@ def test_a_server_that_says_stdio_may_be_launched(kind: str | None) -> None:
     assert server.is_stdio
 
 
+@pytest.mark.spec("D-08")
 @pytest.mark.parametrize("kind", ["acp", "STDIO", 5, [], {}, False, ""])
 def test_an_unknown_transport_with_a_command_is_read_but_must_not_be_launched(kind: Any) -> None:
     server = new_session(mcpServers=[{"type": kind, "name": "n", "command": "/c"}]).mcp_servers[0]
@@ -441,6 +448,7 @@ def test_a_remote_transport_stays_remote_even_with_a_command() -> None:
         new_session(mcpServers=[{"type": "http", "name": "n", "command": "/c"}])
 
 
+@pytest.mark.spec("N-37", "D-11")
 @pytest.mark.parametrize("mode", ["append", "override", "_ours", "whisper"])
 def test_the_mode_of_a_system_prompt_is_open(mode: str) -> None:
     prompt = {"mode": mode, "content": [{"type": "text", "text": "be brief"}]}

@@ -431,6 +431,7 @@ def model_of(reference: str) -> Any:
 ALL_EXAMPLES = EXAMPLES + UNSTABLE_EXAMPLES
 
 
+@pytest.mark.spec("N-12", "D-11")
 @pytest.mark.req("JR-19")
 @pytest.mark.parametrize(("reference", "example"), ALL_EXAMPLES, ids=[reference for reference, _ in ALL_EXAMPLES])
 def test_a_rich_example_comes_back_unchanged(reference: str, example: dict[str, Any]) -> None:

@@ -189,6 +189,7 @@ def test_the_state_of_a_child_is_read_whatever_it_says(
         assert read.stop_reason == stop_reason
 
 
+@pytest.mark.spec("N-87")
 def test_an_inner_result_wins_over_an_inner_error() -> None:
     read = methods.MCP_MESSAGE.validate_result({"result": None, "error": {"code": 1, "message": "m"}})
     assert isinstance(read, McpResult)

@@ -109,6 +109,7 @@ async def test_a_long_title_is_cut(tmp_path: Path) -> None:
         assert len(notice.description) < 10_000
 
 
+@pytest.mark.spec("N-77")
 @in_loop
 async def test_compactions_have_ids_of_ours_that_are_never_used_again(tmp_path: Path) -> None:
     compaction = (CompactionStarted("same"), CompactionSummary("same", "so far"), CompactionEnded("same"))
@@ -135,6 +136,7 @@ async def test_two_compactions_may_be_open_at_once(tmp_path: Path) -> None:
         assert done == CompactionFinished(second.compaction_id, "completed")
 
 
+@pytest.mark.spec("N-77")
 @in_loop
 async def test_what_makes_no_sense_now_is_dropped_and_an_error_belongs_to_a_failure(tmp_path: Path) -> None:
     async with scene(tmp_path) as one:

@@ -162,6 +162,7 @@ async def test_a_client_without_forms_is_not_asked_and_the_model_is_told_to_ask_
         assert one.closed() == []
 
 
+@pytest.mark.spec("N-70")
 @pytest.mark.parametrize("offered", [(), ("form",)])
 @in_loop
 async def test_a_form_never_asks_for_a_secret_whatever_the_client_offers(
@@ -202,6 +203,7 @@ async def test_a_second_question_waits_for_the_first(tmp_path: Path) -> None:
         assert one.closed() == ["accept", "decline"]
 
 
+@pytest.mark.spec("N-69")
 @in_loop
 async def test_a_question_goes_to_nobody_when_its_client_left_while_it_waited(tmp_path: Path) -> None:
     async with scene(tmp_path, form(1), form(2)) as one:
@@ -276,6 +278,7 @@ async def test_a_visit_that_was_declined_is_never_completed(tmp_path: Path) -> N
         assert one.user.done == []
 
 
+@pytest.mark.spec("N-72", "N-74")
 @in_loop
 async def test_the_ids_of_visits_differ_and_an_unsafe_page_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
     async def visits(context: ToolContext) -> str:

@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from agent_server.conversation.content import TextPart
 from agent_server.errors import ProviderError
 from agent_server.providers.provider import Finished, ModelRequest, ProviderEvent, Usage
@@ -35,6 +37,7 @@ class TracedModel(PuppetModel):
             yield event
 
 
+@pytest.mark.spec("N-81")
 @in_loop
 async def test_a_trace_goes_with_its_own_prompt_to_every_request_of_its_turn(tmp_path: Path) -> None:
     model, traces_of_calls = TracedModel(), []
@@ -57,6 +60,7 @@ async def test_a_trace_goes_with_its_own_prompt_to_every_request_of_its_turn(tmp
         assert session.trace is None
 
 
+@pytest.mark.spec("D-09")
 @in_loop
 async def test_the_usage_of_a_turn_is_the_sum_of_its_requests_and_of_no_other_turn(tmp_path: Path) -> None:
     model = PuppetModel()

@@ -9,6 +9,8 @@ import pytest
 
 import agent_server
 from agent_server.agent.features import EXTENSION_METHODS, Features
+from agent_server.conversation.content import TextPart
+from agent_server.conversation.messages import UserMessage
 from agent_server.providers.provider import ModelInfo
 from tests.agent.puppets import PuppetModel, call, forever, say, scenario
 from tests.agent.scripted_client import Frame, house, in_loop, one_client
@@ -136,8 +138,9 @@ async def test_a_model_without_eyes_and_ears_is_told_what_was_there_and_the_turn
         await model.asked(1)
         model.finish(1, "ok")
         assert await client.stop_reason(prompt) == "end_turn"
-        kinds = {type(part).__name__ for message in model.seen[0] for part in message.parts}
-        assert kinds == {"TextPart"}
+        (message,) = model.seen[0]
+        assert isinstance(message, UserMessage)
+        assert {type(part) for part in message.parts} == {TextPart}
         assert "image" in str(model.seen[0])
         client.frames.clear()
         await client.call("session/load", sessionId=session_id, cwd=str(tmp_path), mcpServers=[])

@@ -14,7 +14,7 @@ from agent_server.tools.tool import ToolResult
 from tests.agent.puppets import PuppetTool, call, say, scenario
 from tests.agent.scripted_client import SILENCE, Frame, Refusal, ScriptedClient, house, in_loop, one_client
 
-BOTH = {"elicitation": {"form": {}, "url": {}}}
+BOTH: Frame = {"elicitation": {"form": {}, "url": {}}}
 FIELDS: tuple[FormField, ...] = (
     TextField(name="name", title="Name", required=True, max_length=5),
     IntegerField(name="count", minimum=1),

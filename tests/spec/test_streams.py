@@ -67,6 +67,7 @@ def test_a_stderr_that_is_not_there_stops_nothing(tmp_path: Path, how: str) -> N
     program = close + "os.execv(sys.executable, [sys.executable, '-m', 'agent_server', '--log-stderr'])"
     if how == "full" and not os.path.exists("/dev/full"):
         pytest.skip("this system has no full device")
-    done = subprocess.run([sys.executable, "-c", program, how], input=line, capture_output=True, timeout=20, check=False)
+    command = [sys.executable, "-c", program, how]
+    done = subprocess.run(command, input=line, capture_output=True, timeout=20, check=False)
     assert done.returncode == 0
     assert b'"protocolVersion":1' in done.stdout

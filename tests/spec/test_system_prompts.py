@@ -55,7 +55,8 @@ async def test_instructions_reach_the_model_before_everything_else(tmp_path: Pat
     model = Listener()
     async with one_client(model, features=APPLIED) as (client, _):
         for mode in ("append", "override"):
-            session_id = await client.new_session(str(tmp_path), systemPrompt=prompt("Be brief.", "In verse.", mode=mode))
+            given = prompt("Be brief.", "In verse.", mode=mode)
+            session_id = await client.new_session(str(tmp_path), systemPrompt=given)
             await client.run(session_id)
             await client.run(session_id)
         await client.run(await client.new_session(str(tmp_path)))

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from agent_server.agent.self_test import SelfTest, SelfTestTerminal
 from agent_server.conversation.content import TextPart
 from agent_server.conversation.events import PlanEntry, TurnEnded
+from agent_server.conversation.tool_calls import ToolKind
 from agent_server.providers.provider import (
     CompactionEnded,
     CompactionStarted,
@@ -22,13 +24,15 @@ from agent_server.providers.provider import (
     Usage,
 )
 from agent_server.sessions.prompts import PromptOutcome, PromptStopped
+from agent_server.tools.run_command import RunCommand
+from agent_server.tools.toolbox import default_toolbox
 from tests.agent.puppets import WAIT, PuppetModel, PuppetTool, call, forever, say, scenario, wants
 from tests.agent.scripted_client import FILES, SILENCE, Frame, ScriptedClient, choose, house, in_loop, one_client
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 TRACE = {"traceparent": PARENT, "tracestate": "vendor=1", "baggage": "user=7"}
-NOTICES = {"session": {"notices": {}}}
-COMPACTION = {"session": {"compaction": {}}}
+NOTICES: Frame = {"session": {"notices": {}}}
+COMPACTION: Frame = {"session": {"compaction": {}}}
 GATED = ("notice", "compaction_update", "compaction_summary_chunk")
 
 
@@ -373,3 +377,11 @@ async def test_no_field_of_ours_stands_beside_those_of_the_protocol(tmp_path: Pa
         client._check({"method": "session/update", "params": {"sessionId": "s", "ours": 1, "update": {
             "sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": ""}}}}, b"")  # fmt: skip
         assert client.wrong.pop()  # it does notice one
+
+
+@pytest.mark.spec("D-41")
+def test_what_changes_something_is_never_shown_as_a_look_at_something() -> None:
+    tools = [*default_toolbox(), SelfTest(), SelfTestTerminal(), RunCommand(in_editor=True)]
+    harmless = {ToolKind.READ, ToolKind.SEARCH, ToolKind.THINK, ToolKind.FETCH}
+    assert [tool.spec.name for tool in tools if tool.spec.changes and tool.spec.kind in harmless] == []
+    assert len([tool for tool in tools if tool.spec.changes]) >= 5

@@ -84,6 +84,7 @@ CALLS: dict[str, tuple[Tool, dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.spec("N-33")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("call", CALLS)
 def test_no_tool_reaches_outside(tmp_path: Path, call: str, kind: str) -> None:
@@ -171,6 +172,7 @@ def test_links_that_stay_inside_are_followed(tmp_path: Path) -> None:
     assert (here.cwd / "alias").is_symlink()
 
 
+@pytest.mark.spec("N-33", "N-32")
 def test_every_root_is_inside(tmp_path: Path) -> None:
     second = tmp_path.resolve() / "second"
     second.mkdir()

@@ -35,6 +35,7 @@ def test_a_whole_file_comes_back_as_it_is_without_a_header(tmp_path: Path) -> No
     assert here.run(prepared).parts == (TextPart(TEN_LINES),)
 
 
+@pytest.mark.spec("N-11")
 @pytest.mark.req("TL-03")
 @pytest.mark.parametrize(
     ("arguments", "title", "text"),

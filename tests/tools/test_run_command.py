@@ -229,6 +229,7 @@ def test_a_missing_program_is_a_failed_result_that_says_so(context: Context) -> 
     assert text_of(result.parts).endswith("exit code 127")
 
 
+@pytest.mark.spec("N-32")
 @pytest.mark.req("TL-07")
 def test_it_runs_in_the_directory_of_the_session(context: Context, tmp_path: Any) -> None:
     assert text_of(run(context, "pwd -P").parts).strip() == os.path.realpath(tmp_path)

@@ -39,6 +39,7 @@ def program(wait: str = "await asyncio.wait_for(echo.ended.wait(), 5)", before: 
     return [sys.executable, "-c", textwrap.dedent(before) + PROGRAM % wait]
 
 
+@pytest.mark.spec("N-17")
 def test_stdin_and_stdout_may_be_files() -> None:
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as sink:
         source.write(b"one\ntwo\nthree")

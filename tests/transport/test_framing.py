@@ -75,6 +75,7 @@ def test_a_stream_cut_at_every_byte_gives_the_same_lines(ending: bytes) -> None:
     assert fed(stream, list(range(len(stream))), 10) == read_whole(stream, 10)
 
 
+@pytest.mark.spec("N-14")
 @pytest.mark.req("JR-17")
 def test_crlf_and_blank_lines_are_no_part_of_a_message() -> None:
     assert LineFramer().feed(b"\n\r\n{}\r\n \t\n\n[]\n") == [b"{}", b"[]"]

@@ -12,6 +12,7 @@ from agent_server.transport.tap import Direction, TapTransport
 from .listening import WAIT_S, Listener, turns
 
 
+@pytest.mark.spec("N-18")
 def test_what_one_turn_sent_arrives_in_one_delivery_of_the_next() -> None:
     async def work() -> None:
         near, far = memory_pair()
