@@ -166,6 +166,8 @@ class AgentMethods(ExtensionMethods):
         """Start a session; what it has to say follows its response (Req: SM-02..SM-04, SM-21)."""
         spec = self._spec(params)
         session = self._service.supervisor.create(spec)
+        if params.meta is not None and (mode := extras_of(params.meta).get("mode")) is not None:
+            session.set_mode(mode)
         agent_session = self._enter(session, spec)
         agent_session.attach()
         return answered(SESSION_NEW.encoded(new_session_result(session)), agent_session.announce)

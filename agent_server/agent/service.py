@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from agent_server.agent.attachment import ClientAttachment
 from agent_server.agent.editor import EditorWorkspace
+from agent_server.agent.setup import invalid
 from agent_server.errors import SessionNotFound
 from agent_server.providers.provider import Command, Provider
+from agent_server.sessions.policy import MODES
 from agent_server.sessions.spec import Limits, SessionSpec, ToolSet
 from agent_server.sessions.supervisor import SessionSupervisor
 
@@ -74,7 +76,12 @@ class AgentService:
         """What a session that works for the client of this connection is made from.
 
         ``extras`` are the client's own wishes, which win over a project's (Req: ST-17).
+
+        Raises:
+            RpcError: -32602; a wish names a model or a mode that there is not.
         """
+        if extras:
+            self._check_wishes(extras)
         workspace = EditorWorkspace(
             connection, cwd, roots, commands_in_editor=self._commands_in_editor, env_allow=self._env_allow
         )
@@ -95,6 +102,12 @@ class AgentService:
             llm_config=extras.get("llmConfig"),
             system_prompt=system_prompt,
         )
+
+    def _check_wishes(self, extras: dict[str, Any]) -> None:
+        offered = {"model": [model.id for model in self._provider.models()], "mode": [mode.id for mode in MODES]}
+        for name, ids in offered.items():
+            if extras.get(name) not in (None, *ids):
+                raise invalid(f"params._meta.agent_server.{name} is none of the {name}s that are offered")
 
     def is_driven(self, session_id: str, connection: Connection) -> bool:
         """Whether a client that is there, over another connection than this, sees the live session of that id."""

@@ -104,6 +104,7 @@ async def test_a_list_says_the_roots_of_the_last_time(tmp_path: Path) -> None:
         assert info["additionalDirectories"] == []
 
 
+@pytest.mark.req("PE-09")
 @pytest.mark.spec("N-43", "D-58")
 @pytest.mark.parametrize("live", [True, False])
 @in_loop
