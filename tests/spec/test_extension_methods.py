@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent_server.conversation.events import Event
+from agent_server.store.memory import MemoryStore
 from tests.agent.puppets import WAIT, PuppetModel, PuppetTool, forever, say, wants
 from tests.agent.scripted_client import SILENCE, Frame, ScriptedClient, choose, house, in_loop, one_client
 
@@ -179,6 +182,30 @@ async def test_the_end_of_a_session_is_told_exactly_once_to_all_who_opted_in(
         await deaf.call("session/list")
         assert [frame for frame in deaf.frames if "method" in frame] == []
         assert notified(other, "status") == []  # it never knew that session
+
+
+@pytest.mark.req("SM-14")
+@in_loop
+async def test_a_crash_is_told_once_and_behind_the_errors_of_its_prompts(tmp_path: Path) -> None:
+    class Breaking(MemoryStore):
+        victim = ""
+
+        def append(self, session_id: str, epoch: int, events: Sequence[Event]) -> int:
+            if session_id == self.victim:
+                raise OSError("the disk is gone")
+            return super().append(session_id, epoch, events)
+
+    model, store = PuppetModel(), Breaking()
+    async with one_client(model, capabilities=OPTED_IN, store=store) as (client, _):
+        session_id, meta = await new(client, tmp_path)
+        prompt = client.prompt(session_id)
+        await model.asked(1)
+        store.victim = session_id
+        model.finish(1, "lost")
+        assert (await client.answer(prompt))["error"]["code"] == -32603
+        await client.call("session/list")
+        names = {"sessionId": session_id, "instanceId": meta["instanceId"]}
+        assert notified(client, "stopped") == [{**names, "reason": "crash"}]
 
 
 @pytest.mark.spec("N-07", "N-79")
