@@ -27,7 +27,6 @@ from agent_server.protocol.v1.methods import (
     SESSION_NEW,
     SESSION_RESUME,
 )
-from agent_server.sessions.status import Lifecycle
 
 if TYPE_CHECKING:
     from agent_server.agent.service import AgentService
@@ -274,6 +273,8 @@ class AgentMethods(ExtensionMethods):
 
     def _give_up(self, agent_session: AgentSession, before: AgentSession | None) -> None:
         """A load ended early: who had the session sees it again, and who had not does not have it now."""
+        from agent_server.sessions.status import Lifecycle
+
         live = agent_session.session.lifecycle is Lifecycle.LIVE
         if live and agent_session is before:
             agent_session.attach()

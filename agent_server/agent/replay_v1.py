@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Final
 
-from agent_server.agent.content import MAX_SHOWN_CHARS
-
 Update = dict[str, Any]
+
+MAX_TOLD_CHARS: Final = 10 * 1024
+"""Longest text of one chunk: some clients read lines of 64 KiB, and JSON may take six bytes for a character."""
 
 _CHUNKS: Final = frozenset({"user_message_chunk", "agent_message_chunk", "agent_thought_chunk"})
 _LIVE_ONLY: Final = frozenset({"notice"})
@@ -95,7 +96,16 @@ class HistoryMerger:
         return complete
 
     def _add_chunk(self, update: Update) -> None:
-        text = update["content"].get("text") if update["content"]["type"] == "text" else None
+        content = update["content"]
+        text = content.get("text") if content["type"] == "text" else None
+        if text is None or len(text) <= MAX_TOLD_CHARS:
+            self._add_piece(update, text)
+            return
+        for start in range(0, len(text), MAX_TOLD_CHARS):
+            piece = text[start : start + MAX_TOLD_CHARS]
+            self._add_piece({**update, "content": {**content, "text": piece}}, piece)
+
+    def _add_piece(self, update: Update, text: str | None) -> None:
         chunk = self._chunk
         if chunk is not None and text is not None and self._continues(chunk, update, len(text)):
             chunk.more.append(text)
@@ -112,7 +122,7 @@ class HistoryMerger:
         return (
             before["sessionUpdate"] == update["sessionUpdate"]
             and before["messageId"] == update["messageId"]
-            and self._chunk_chars + chars <= MAX_SHOWN_CHARS
+            and self._chunk_chars + chars <= MAX_TOLD_CHARS
         )
 
     def _close_chunk(self) -> None:

@@ -17,7 +17,7 @@ from agent_server.protocol.v1.methods import (
     SESSION_SET_CONFIG_OPTION,
     SESSION_SET_MODE,
 )
-from agent_server.sessions.prompts import PromptFailed, PromptOutcome, PromptStopped
+from agent_server.sessions.prompts import Prompt, PromptFailed, PromptOutcome, PromptStopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +79,6 @@ class AgentSession:
         if session.record.title is not None:
             info["title"] = session.record.title
         self.attachment.tell(info)
-        self._methods.tell_status(session)
 
     def announce(self) -> None:
         """Say what a session has to say once the client knows it: its commands, its status."""
@@ -120,10 +119,20 @@ class AgentSession:
         session = self.session
         trace = _trace_of(params.meta) if params.meta else None
         prompt = session.prompt(parts_of(params.prompt), settled, self.attachment, trace)
-        # At the end of the connection nobody withdraws a prompt: all of them are cancelled (promise P9).
-        answer.on_cancel = lambda: session.cancel() if self._connection.closed else session.withdraw(prompt)
+        answer.on_cancel = lambda: self._withdrawn(prompt)
         self._service.supervisor.ensure_working(session)
         return answer
+
+    def _withdrawn(self, prompt: Prompt) -> None:
+        """The asker withdrew the prompt, or has gone.
+
+        At the end of the connection all of its prompts are cancelled (promise P9), which none but its own may notice.
+        """
+        session = self.session
+        if self._connection.closed and not self._service.is_driven(session.id, self._connection):
+            session.cancel()
+        else:
+            session.withdraw(prompt)
 
     @handles(SESSION_CANCEL)
     def cancel(self, params: CancelNotification) -> None:

@@ -145,6 +145,11 @@ NullableList: TypeAlias = Annotated[list[T], FailFast(), BeforeValidator(_empty_
 Its first malformed item ends the check: a million of them must not cost a million error records."""
 
 
+def is_empty(value: list[Any]) -> bool:
+    """For ``exclude_if``: an empty list is left out of what we send, as only those who offer the field may get it."""
+    return not value
+
+
 class Cleared:
     """The type of `CLEARED`."""
 

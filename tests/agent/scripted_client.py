@@ -37,9 +37,11 @@ Frame = dict[str, Any]
 P = ParamSpec("P")
 
 LIMIT_S = 5.0
-HEARD = (CLIENT_METHODS, EXTENSION_CLIENT_METHODS, UNSTABLE_CLIENT_METHODS)
-ASKED = (AGENT_METHODS, EXTENSION_AGENT_METHODS, UNSTABLE_AGENT_METHODS)
 FILES = {"fs": {"readTextFile": True, "writeTextFile": True}}
+
+
+_KNOWN_TO_CLIENTS = {m.name: m for m in (*CLIENT_METHODS, *EXTENSION_CLIENT_METHODS, *UNSTABLE_CLIENT_METHODS)}
+_KNOWN_TO_AGENTS = {m.name: m for m in (*AGENT_METHODS, *EXTENSION_AGENT_METHODS, *UNSTABLE_AGENT_METHODS)}
 
 
 class Silence:
@@ -114,14 +116,14 @@ class ScriptedClient:
         if len(data) > 8 * 1024 * 1024:
             self.wrong.append(f"a frame of {len(data)} bytes")
         if "method" in frame:
-            method = next((table.get(frame["method"]) for table in HEARD if table.get(frame["method"])), None)
+            method = _KNOWN_TO_CLIENTS.get(frame["method"])
             if method is not None:
                 self._round_trip(method.validate(frame["params"]).to_wire(), frame["params"])
             elif frame["method"] != "$/cancel_request":
                 self.wrong.append(f"unknown method {frame['method']}")
         elif "result" in frame:
             asked = self._asked[frame["id"]]
-            method = next((table.get(asked) for table in ASKED if table.get(asked)), None)
+            method = _KNOWN_TO_AGENTS.get(asked)
             assert isinstance(method, RequestMethod)
             self._round_trip(method.validate_result(frame["result"]).to_wire(), frame["result"])
         elif not (frame["error"].get("data") or {}).get("details"):

@@ -166,7 +166,6 @@ def test_what_the_protocol_tolerates_passes(server: Server, method: str, params:
         assert frame["result"]["stopReason"] == "end_turn"
 
 
-@pytest.mark.req("ST-17")
 def test_what_is_left_out_or_null_makes_the_same_session_as_what_is_empty(server: Server) -> None:
     kept = ("cwd", "additionalDirectories", "provider", "model", "mode", "config", "metadata", "llmConfig")
     found = []

@@ -1,4 +1,4 @@
-"""What a client answers malformed is no approval, no text and no reply of a user; the turn goes on, and nothing leaks."""
+"""What a client answers malformed is no approval, no text and no reply; the turn goes on, and nothing leaks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from agent_server.agent.self_test import SelfTest, SelfTestTerminal
 from agent_server.conversation.messages import ToolResultMessage
 from agent_server.providers.provider import Finished
+from agent_server.tools.tool import Tool
 
 from .puppets import PuppetModel, wants
 from .scripted_client import FILES, SILENCE, Refusal, ScriptedClient, choose, in_loop, one_client
@@ -29,7 +30,7 @@ async def told(
 ) -> tuple[ToolResultMessage, ScriptedClient]:
     """Let the model use a tool once: what it was told. The turn must end well, and the session take another."""
     model = PuppetModel()
-    tools = [SelfTest(), SelfTestTerminal()]
+    tools: list[Tool] = [SelfTest(), SelfTestTerminal()]
     async with one_client(model, capabilities=EVERYTHING, tools=tools) as (client, _):
         client.answers.update({ASK: choose("approve"), **answers})
         session_id = await client.new_session(str(cwd))

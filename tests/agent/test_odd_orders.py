@@ -103,7 +103,6 @@ async def test_a_resume_and_a_prompt_in_one_write_are_both_answered(tmp_path: Pa
         assert order == sorted(order)
 
 
-@pytest.mark.req("PE-09")
 @pytest.mark.parametrize("method", ["session/close", "session/delete"])
 @in_loop
 async def test_an_end_right_behind_a_load_waits_for_it(tmp_path: Path, method: str) -> None:
@@ -325,3 +324,49 @@ async def test_a_client_that_goes_during_a_load_leaves_the_seat_free(tmp_path: P
         second = await made.connect()
         await second.call("session/load", **setup(session_id, tmp_path))
         assert await second.run(session_id) == "end_turn"
+
+
+@pytest.mark.promise("P9")
+@in_loop
+async def test_the_end_of_a_client_cancels_its_own_prompts_and_not_those_of_who_came_after_it(tmp_path: Path) -> None:
+    model = PuppetModel()
+    async with house(model) as made:
+        first = await made.connect()
+        session_id = await first.new_session(str(tmp_path))
+        first.prompt(session_id)
+        await model.asked(1)
+        second = await made.connect()
+        first.hang_up()
+        await second.call("session/load", **setup(session_id, tmp_path))
+        prompt = second.prompt(session_id)
+        await made.agents[0]
+        await model.asked(2)
+        model.finish(2, "yours")
+        assert await second.stop_reason(prompt) == "end_turn"
+        assert second.text(session_id).endswith("yours")
+
+
+@in_loop
+async def test_a_client_that_comes_while_the_dead_one_is_still_asked_sees_the_call_end(tmp_path: Path) -> None:
+    model, tool = PuppetModel(), PuppetTool(changes=True)
+    async with house(model, tools=[tool]) as made:
+        first = await made.connect()
+        first.answers[ASK] = SILENCE
+        session_id = await first.new_session(str(tmp_path))
+        first.prompt(session_id)
+        await model.asked(1)
+        model.say(1, wants("puppet"), Finished("tool_use"))
+        await first.asked(ASK)
+        second = await made.connect()
+        refusal = await second.refused("session/load", **setup(session_id, tmp_path))
+        assert (refusal["code"], refusal["data"]["reason"]) == (-32010, "driver_taken")
+        first.hang_up()
+        await made.agents[0]
+        await second.call("session/load", **setup(session_id, tmp_path))
+        (call,) = second.updates(session_id, sessionUpdate="tool_call")
+        assert call["status"] == "failed"
+        assert tool.runs == 0
+        prompt = second.prompt(session_id)
+        await model.asked(len(model.seen) + 1)
+        model.finish(len(model.seen), "again")
+        assert await second.stop_reason(prompt) == "end_turn"

@@ -16,6 +16,7 @@ from agent_server.protocol.v1.content import (
     ResourceLink,
     TextContent,
 )
+from agent_server.protocol.v1.history import LoadSessionRequest, ResumeSessionRequest
 from agent_server.protocol.v1.initialize import (
     AgentCapabilities,
     AuthMethodTerminal,
@@ -31,6 +32,7 @@ from agent_server.protocol.v1.tool_calls import (
     RequestPermissionResponse,
     SelectedPermissionOutcome,
 )
+from agent_server.protocol.v1.unstable.fork import ForkSessionRequest
 from agent_server.protocol.v1.updates import (
     AgentMessageChunk,
     Notice,
@@ -137,3 +139,13 @@ def test_absent_capabilities_are_read_as_none_offered() -> None:
 def test_a_secret_stays_out_of_the_repr(value: Any) -> None:
     assert "hunter2" not in repr(value)
     assert "hunter2" in value.to_json().decode()
+
+
+@pytest.mark.promise("P10")
+@pytest.mark.parametrize("model", [NewSessionRequest, LoadSessionRequest, ResumeSessionRequest, ForkSessionRequest])
+def test_further_directories_are_on_the_wire_only_where_there_are_some(model: Any) -> None:
+    """An agent that offers none must not be sent the field, not even empty."""
+    fields = {"cwd": "/w", "mcp_servers": []} | ({} if model is NewSessionRequest else {"session_id": "s"})
+    assert "additionalDirectories" not in model(**fields).to_wire()
+    assert b"additionalDirectories" not in model(**fields).to_json()
+    assert model(**fields, additional_directories=["/x"]).to_wire()["additionalDirectories"] == ["/x"]

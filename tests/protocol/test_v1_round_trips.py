@@ -326,7 +326,6 @@ UNSTABLE_EXAMPLES: list[tuple[str, dict[str, Any]]] = [
         "session:NewSessionRequest",
         {
             "cwd": "/w",
-            "additionalDirectories": [],
             "mcpServers": [{"type": "acp", "name": "n", "serverId": "i", "_meta": {"a": 1}}],
         },
     ),

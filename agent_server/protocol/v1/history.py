@@ -8,7 +8,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from agent_server.protocol.model import Lenient, LenientList, LenientOptionalList, Model, NullableList, Unstable
+from agent_server.protocol.model import (
+    Lenient,
+    LenientList,
+    LenientOptionalList,
+    Model,
+    NullableList,
+    Unstable,
+    is_empty,
+)
 from agent_server.protocol.v1.session import McpServer, SessionConfigOption, SessionModeState
 from agent_server.protocol.v1.system_prompt import SystemPrompt
 
@@ -18,7 +26,7 @@ class LoadSessionRequest(Model):
 
     session_id: str
     cwd: str
-    additional_directories: NullableList[str] = Field(default_factory=list)
+    additional_directories: NullableList[str] = Field(default_factory=list, exclude_if=is_empty)
     mcp_servers: NullableList[McpServer]
     system_prompt: SystemPrompt | None = Field(default=None, repr=False)
 
@@ -35,7 +43,7 @@ class ResumeSessionRequest(Model):
 
     session_id: str
     cwd: str
-    additional_directories: NullableList[str] = Field(default_factory=list)
+    additional_directories: NullableList[str] = Field(default_factory=list, exclude_if=is_empty)
     mcp_servers: NullableList[McpServer] = Field(default_factory=list)
     system_prompt: SystemPrompt | None = Field(default=None, repr=False)
 

@@ -15,6 +15,7 @@ from agent_server.protocol.model import (
     NullableList,
     OtherThan,
     Unstable,
+    is_empty,
 )
 from agent_server.protocol.v1.system_prompt import SystemPrompt
 
@@ -161,7 +162,7 @@ class NewSessionRequest(Model):
     """Start a session. Paths are absolute."""
 
     cwd: str
-    additional_directories: NullableList[str] = Field(default_factory=list)
+    additional_directories: NullableList[str] = Field(default_factory=list, exclude_if=is_empty)
     mcp_servers: NullableList[McpServer]
     system_prompt: SystemPrompt | None = Field(default=None, repr=False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from agent_server.protocol.model import Lenient, LenientOptionalList, Model, NullableList
+from agent_server.protocol.model import Lenient, LenientOptionalList, Model, NullableList, is_empty
 from agent_server.protocol.v1.session import McpServer, SessionConfigOption, SessionModeState
 from agent_server.protocol.v1.system_prompt import SystemPrompt
 
@@ -14,7 +14,7 @@ class ForkSessionRequest(Model):
 
     session_id: str
     cwd: str
-    additional_directories: NullableList[str] = Field(default_factory=list)
+    additional_directories: NullableList[str] = Field(default_factory=list, exclude_if=is_empty)
     mcp_servers: NullableList[McpServer] = Field(default_factory=list)
     system_prompt: SystemPrompt | None = Field(default=None, repr=False)
 
