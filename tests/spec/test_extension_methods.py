@@ -224,7 +224,7 @@ async def test_who_did_not_opt_in_hears_nothing_of_ours(tmp_path: Path, capabili
 @pytest.mark.spec("D-26", "D-29", "N-79")
 @pytest.mark.parametrize("method", ["session/load", "session/resume"])
 @in_loop
-async def test_a_session_that_is_opened_again_is_introduced_right_behind_the_answer(tmp_path: Path, method: str) -> None:
+async def test_a_session_that_is_opened_again_is_introduced_behind_the_answer(tmp_path: Path, method: str) -> None:
     async with house(forever(say("hi"))) as made:
         client = await made.connect()
         session_id, _ = await new(client, tmp_path)
