@@ -263,7 +263,7 @@ class AgentMethods(ExtensionMethods):
 
     def _enter(self, session: Session, spec: SessionSpec) -> AgentSession:
         """The session is one of this connection's from now on."""
-        self._service.bind(spec, session.id)
+        self._service.bind(spec, session)
         self.ever_had_session = True
         agent_session = self._sessions.get(session.id)
         if agent_session is None or agent_session.session is not session:

@@ -27,7 +27,7 @@ from agent_server.tools.local_workspace import LocalWorkspace
 from agent_server.tools.ports import CommandObserver, ExitStatus, TextFile
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from agent_server.connection.connection import Connection
 
@@ -58,15 +58,17 @@ class EditorWorkspace(LocalWorkspace):
         super().__init__(cwd, roots, env_allow=env_allow)
         self._connection = connection
         self._session_id = ""
+        self._trace: Callable[[], Mapping[str, str] | None] = lambda: None
         self._reads = connection.offers("fs.readTextFile")
         self._writes = connection.offers("fs.writeTextFile")
         self._terminals = connection.offers("terminal")
         self._commands_in_editor = commands_in_editor and self._terminals
         self._releases: set[asyncio.Future[None]] = set()
 
-    def bind(self, session_id: str) -> None:
-        """The session that the client knows these files by."""
+    def bind(self, session_id: str, trace: Callable[[], Mapping[str, str] | None]) -> None:
+        """The session that the client knows these files by, and what gives the trace context of its running prompt."""
         self._session_id = session_id
+        self._trace = trace
 
     async def read_text(self, path: str) -> TextFile:
         """The editor's buffer; the file on disk where the editor does not offer it or cannot read it (Req: TL-03)."""
@@ -89,9 +91,8 @@ class EditorWorkspace(LocalWorkspace):
         Raises:
             RpcError, ConnectionClosed, CapabilityMissing: it cannot say.
         """
-        params = {"sessionId": self._session_id, "path": path}
         try:
-            return (await self._connection.request_wire(FS_READ_TEXT_FILE, params)).content
+            return (await self._connection.request_wire(FS_READ_TEXT_FILE, self._params(path=path))).content
         except ValueError as error:
             raise ToolError("the editor gave a malformed answer when the file was to be read") from error
 
@@ -103,7 +104,7 @@ class EditorWorkspace(LocalWorkspace):
         resolved = self.resolve(path)
         if os.path.isdir(resolved):
             raise ToolError(f"{path} is a directory")
-        params = {"sessionId": self._session_id, "path": resolved, "content": file.text}
+        params = self._params(path=resolved, content=file.text)
         await _translated("write the file", self._connection.request_wire(FS_WRITE_TEXT_FILE, params))
 
     async def run(
@@ -117,22 +118,20 @@ class EditorWorkspace(LocalWorkspace):
         return await self._run_in_terminal(command, timeout_s, observer)
 
     async def _run_in_terminal(self, command: str, timeout_s: float, observer: CommandObserver) -> ExitStatus:
-        from agent_server.protocol.v1.client_services import CreateTerminalRequest
-
-        create = CreateTerminalRequest(
-            session_id=self._session_id,
+        create = self._params(
             command="/bin/sh",  # the protocol promises no shell
             args=["-c", command],
+            env=[],
             cwd=self.cwd,
-            output_byte_limit=OUTPUT_LIMIT_BYTES,
+            outputByteLimit=OUTPUT_LIMIT_BYTES,
         )
-        created = await _translated("open a terminal", self._connection.request(TERMINAL_CREATE, create))
-        terminal_id = created.terminal_id
+        created = await _translated("open a terminal", self._connection.request_wire(TERMINAL_CREATE, create))
+        terminal = self._params(terminalId=created.terminal_id)
         try:
-            observer.started(terminal_id)
-            return await self._wait_in_terminal(terminal_id, timeout_s, observer)
+            observer.started(created.terminal_id)
+            return await self._wait_in_terminal(terminal, timeout_s, observer)
         finally:
-            release = asyncio.ensure_future(self._release(terminal_id))
+            release = asyncio.ensure_future(self._release(terminal))
             self._releases.add(release)
             release.add_done_callback(self._releases.discard)
             with anyio.CancelScope(shield=True):
@@ -140,29 +139,31 @@ class EditorWorkspace(LocalWorkspace):
             with anyio.move_on_after(RELEASE_S):  # a cancel waits for nobody, and takes nothing back
                 await asyncio.wait([release])
 
-    async def _release(self, terminal_id: str) -> None:
-        with contextlib.suppress(RpcError, ConnectionClosed):
-            await self._connection.request(TERMINAL_RELEASE, self._terminal("ReleaseTerminalRequest", terminal_id))
+    async def _release(self, terminal: dict[str, Any]) -> None:
+        with contextlib.suppress(RpcError, ConnectionClosed, ValueError):
+            await self._connection.request_wire(TERMINAL_RELEASE, terminal)
 
-    async def _wait_in_terminal(self, terminal_id: str, timeout_s: float, observer: CommandObserver) -> ExitStatus:
+    async def _wait_in_terminal(
+        self, terminal: dict[str, Any], timeout_s: float, observer: CommandObserver
+    ) -> ExitStatus:
+        request = self._connection.request_wire
         exited: Any = None
         with anyio.move_on_after(timeout_s):
-            wait = self._terminal("WaitForTerminalExitRequest", terminal_id)
-            exited = await _translated("wait for the command", self._connection.request(TERMINAL_WAIT_FOR_EXIT, wait))
+            exited = await _translated("wait for the command", request(TERMINAL_WAIT_FOR_EXIT, terminal))
         if exited is None:
-            kill = self._terminal("KillTerminalRequest", terminal_id)
-            await _translated("kill the command", self._connection.request(TERMINAL_KILL, kill))
-        output = self._terminal("TerminalOutputRequest", terminal_id)
-        final = await _translated("read the output", self._connection.request(TERMINAL_OUTPUT, output))
+            await _translated("kill the command", request(TERMINAL_KILL, terminal))
+        final = await _translated("read the output", request(TERMINAL_OUTPUT, terminal))
         observer.output(final.output.encode("utf-8", "replace"))
         if exited is None:
             return ExitStatus(None, None, timed_out=True)
         return ExitStatus(exited.exit_code, exited.signal)
 
-    def _terminal(self, model: str, terminal_id: str) -> Any:
-        from agent_server.protocol.v1 import client_services
-
-        return getattr(client_services, model)(session_id=self._session_id, terminal_id=terminal_id)
+    def _params(self, **params: Any) -> dict[str, Any]:
+        """The params of a request for this session, in the trace of its running prompt."""
+        whole = {"sessionId": self._session_id, **params}
+        if (trace := self._trace()) is not None:
+            whole["_meta"] = dict(trace)
+        return whole
 
 
 async def _translated(what: str, request: Awaitable[T]) -> T:

@@ -17,6 +17,7 @@ from agent_server.sessions.supervisor import SessionSupervisor
 if TYPE_CHECKING:
     from agent_server.connection.connection import Connection
     from agent_server.conversation.system_prompt import SystemPrompt
+    from agent_server.sessions.session import Session
 
 
 class AgentService:
@@ -118,7 +119,7 @@ class AgentService:
         others = [other for other in session.log.attachments if isinstance(other, ClientAttachment)]
         return any(other.serves_other(connection) for other in others)
 
-    def bind(self, spec: SessionSpec, session_id: str) -> None:
+    def bind(self, spec: SessionSpec, session: Session) -> None:
         """The spec's workspace asks the client about this session's files."""
         assert isinstance(spec.workspace, EditorWorkspace)
-        spec.workspace.bind(session_id)
+        spec.workspace.bind(session.id, lambda: session.trace)

@@ -84,11 +84,11 @@ class AgentSession:
     def announce(self) -> None:
         """Say what a session has to say once the client knows it: its commands, its status."""
         self._tell_commands()
-        self._methods.tell_status(self.session)
         self.go_on()
 
     def go_on(self) -> None:
-        """The client is back: answer the prompts that were settled meanwhile."""
+        """The client knows the session: tell its status, and answer the prompts that were settled meanwhile."""
+        self._methods.tell_status(self.session)
         settled, self._settled_meanwhile = self._settled_meanwhile, None
         for answer in settled or ():
             answer()

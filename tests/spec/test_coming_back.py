@@ -333,3 +333,24 @@ async def test_a_question_that_stands_while_the_session_is_loaded_is_not_lost(tm
         model.finish(2, "done", Usage(1, 1))
         assert await client.stop_reason(prompt) == "end_turn"
         assert tool.runs == 1
+
+
+@pytest.mark.spec("N-30", "D-66")
+@in_loop
+async def test_a_resume_in_a_turn_tells_nothing_again_and_all_prompts_are_answered(tmp_path: Path) -> None:
+    model = PuppetModel()
+    async with one_client(model) as (client, _):
+        session_id = await client.new_session(str(tmp_path))
+        running, waiting = client.prompt(session_id, "running"), client.prompt(session_id, "waiting")
+        await model.asked(1)
+        model.say(1, "before ")
+        await client.seen(sessionUpdate="agent_message_chunk")
+        client.frames.clear()
+        await client.call("session/resume", sessionId=session_id, cwd=str(tmp_path))
+        assert said(client.updates()) == []
+        model.finish(1, "after")
+        assert await client.stop_reason(running) == "end_turn"
+        assert said(client.updates()) == [("agent_message_chunk", "after")]
+        await model.asked(2)
+        model.finish(2, "done")
+        assert await client.stop_reason(waiting) == "end_turn"

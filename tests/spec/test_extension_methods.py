@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent_server.conversation.events import Event
+from agent_server.store.memory import MemoryStore
 from tests.agent.puppets import WAIT, PuppetModel, PuppetTool, forever, say, wants
 from tests.agent.scripted_client import SILENCE, Frame, ScriptedClient, choose, house, in_loop, one_client
 
@@ -181,6 +184,30 @@ async def test_the_end_of_a_session_is_told_exactly_once_to_all_who_opted_in(
         assert notified(other, "status") == []  # it never knew that session
 
 
+@pytest.mark.req("SM-14")
+@in_loop
+async def test_a_crash_is_told_once_and_behind_the_errors_of_its_prompts(tmp_path: Path) -> None:
+    class Breaking(MemoryStore):
+        victim = ""
+
+        def append(self, session_id: str, epoch: int, events: Sequence[Event]) -> int:
+            if session_id == self.victim:
+                raise OSError("the disk is gone")
+            return super().append(session_id, epoch, events)
+
+    model, store = PuppetModel(), Breaking()
+    async with one_client(model, capabilities=OPTED_IN, store=store) as (client, _):
+        session_id, meta = await new(client, tmp_path)
+        prompt = client.prompt(session_id)
+        await model.asked(1)
+        store.victim = session_id
+        model.finish(1, "lost")
+        assert (await client.answer(prompt))["error"]["code"] == -32603
+        await client.call("session/list")
+        names = {"sessionId": session_id, "instanceId": meta["instanceId"]}
+        assert notified(client, "stopped") == [{**names, "reason": "crash"}]
+
+
 @pytest.mark.spec("N-07", "N-79")
 @pytest.mark.parametrize(
     "capabilities", [{}, {"_meta": None}, {"_meta": {"agent_server": False}}, {"_meta": {"x": {}}}]
@@ -197,7 +224,7 @@ async def test_who_did_not_opt_in_hears_nothing_of_ours(tmp_path: Path, capabili
 @pytest.mark.spec("D-26", "D-29", "N-79")
 @pytest.mark.parametrize("method", ["session/load", "session/resume"])
 @in_loop
-async def test_a_session_that_is_opened_again_is_introduced_once(tmp_path: Path, method: str) -> None:
+async def test_a_session_that_is_opened_again_is_introduced_behind_the_answer(tmp_path: Path, method: str) -> None:
     async with house(forever(say("hi"))) as made:
         client = await made.connect()
         session_id, _ = await new(client, tmp_path)
@@ -209,6 +236,6 @@ async def test_a_session_that_is_opened_again_is_introduced_once(tmp_path: Path,
         answered = other.position(lambda frame: frame.get("id") == request)
         assert [one["status"] for one in notified(other, "status")] == ["idle"]
         introduced = other.position(lambda frame: frame.get("method") == OURS + "status")
-        assert introduced == answered + (-1 if method == "session/load" else 1)
+        assert introduced == answered + 1
         await other.run(session_id)
         assert [one["status"] for one in notified(other, "status")] == ["idle", "thinking", "idle"]

@@ -11,7 +11,7 @@ import pytest
 
 from agent_server.tools.run_command import RunCommand
 from tests.agent.puppets import call, say, scenario
-from tests.agent.scripted_client import SILENCE, Frame, Refusal, ScriptedClient, choose, in_loop, one_client
+from tests.agent.scripted_client import FILES, SILENCE, Frame, Refusal, ScriptedClient, choose, in_loop, one_client
 
 TERMINAL = {"terminal": True}
 OUTPUT = {"output": "built\n", "truncated": False}
@@ -121,6 +121,39 @@ async def test_a_client_without_terminals_is_asked_for_none(tmp_path: Path, capa
         _, end = await ran(client, tmp_path)
         assert asked(client) == []
         assert end["status"] == "failed"
+
+
+@pytest.mark.spec("N-81")
+@in_loop
+async def test_every_request_about_a_terminal_carries_the_trace_of_the_prompt(tmp_path: Path) -> None:
+    async with one_client(model(timeout_s=0.05), tools=[InTerminal()], capabilities=TERMINAL) as (client, _):
+        answers(client, wait_for_exit=SILENCE)
+        session_id = await client.new_session(str(tmp_path))
+        trace = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+        block = {"type": "text", "text": "go"}
+        prompt = client.request("session/prompt", sessionId=session_id, prompt=[block], _meta=trace)
+        assert await client.stop_reason(prompt) == "end_turn"
+        asked = [frame for frame in client.frames if str(frame.get("method")).startswith("terminal/")]
+        assert len(asked) == 5
+        assert [frame["params"]["_meta"] for frame in asked] == [trace] * 5
+
+
+@pytest.mark.spec("D-46", "D-45")
+@pytest.mark.parametrize("method", ["fs/read_text_file", "fs/write_text_file"])
+@in_loop
+async def test_a_file_that_the_editor_is_slow_with_is_given_up_at_a_cancel(tmp_path: Path, method: str) -> None:
+    (tmp_path / "a.txt").write_text("old\n")
+    use = call("write_file", path="a.txt", content="new\n")
+    async with one_client(scenario([use], [say("done")]), capabilities=FILES) as (client, _):
+        usual = {"session/request_permission": choose("approve"), "fs/read_text_file": {"content": "old\n"}}
+        client.answers |= {**usual, method: SILENCE}
+        session_id = await client.new_session(str(tmp_path))
+        prompt = client.prompt(session_id)
+        request = await client.asked(method)
+        client.cancel(session_id)
+        assert await client.stop_reason(prompt) == "cancelled"
+        withdrawn = [f["params"]["requestId"] for f in client.frames if f.get("method") == "$/cancel_request"]
+        assert withdrawn == [request["id"]]
 
 
 @pytest.mark.spec("D-45", "D-46", "N-67")

@@ -286,8 +286,9 @@ async def test_what_we_ask_for_a_turn_carries_the_trace_of_its_prompt(tmp_path: 
             await model.asked(number + 1)
             model.finish(number + 1, "done")
             assert await client.stop_reason(prompt) == "end_turn"
-            asked = client.requests("session/request_permission") + client.requests("elicitation/create")
-            assert len(asked) == 3
+            asked = [frame for frame in client.frames if "method" in frame and "id" in frame]
+            methods = {"session/request_permission", "elicitation/create", "fs/read_text_file"}
+            assert {request["method"] for request in asked} == methods
             for request in asked:
                 assert request["params"].get("_meta") == (TRACE if meta is TRACE else None)
 
