@@ -79,7 +79,6 @@ class AgentSession:
         if session.record.title is not None:
             info["title"] = session.record.title
         self.attachment.tell(info)
-        self._methods.tell_status(session)
 
     def announce(self) -> None:
         """Say what a session has to say once the client knows it: its commands, its status."""
