@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -18,6 +19,7 @@ def main() -> None:
 
         sys.exit(run_command(arguments))
     wire = divert_stdio(prints_to_stderr="--log-stderr" in arguments)
+    gc.disable()  # nothing that is loaded from here on is garbage; serving turns it on again when all of it is there
     from agent_server.cli.main import run_serve
 
     code = run_serve(arguments, wire)

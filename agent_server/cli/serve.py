@@ -103,7 +103,7 @@ def _end_on_signals(agent: AgentConnection) -> None:
 
 
 def _settle_garbage_collector() -> None:
-    """What start-up made lives as long as the process: a full collection need not look at it again."""
-    gc.collect()
+    """What start-up made lives as long as the process: no collection need ever look at it."""
     gc.freeze()
+    gc.enable()
     gc.set_threshold(10_000, 20, 20)

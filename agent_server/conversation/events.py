@@ -11,12 +11,14 @@ are made for every prompt. Nobody changes an event after it was appended.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from agent_server.conversation.content import Part
-from agent_server.conversation.system_prompt import SystemPrompt
 from agent_server.conversation.tool_calls import Location, ToolContent, ToolKind, ToolStatus
 from agent_server.errors import ErrorKind
+
+if TYPE_CHECKING:
+    from agent_server.conversation.system_prompt import SystemPrompt
 
 StopReason: TypeAlias = Literal["end_turn", "max_tokens", "max_turn_requests", "refusal", "cancelled"]
 """Why a turn ended. A failed turn has an error instead. Spec: prompt-turn."""

@@ -1,4 +1,8 @@
-"""The provider port: what the agent loop asks of a language model, and what it hears back."""
+"""The provider port: what the agent loop asks of a language model, and what it hears back.
+
+What is heard is slotted but not frozen, because a frozen class costs twice as much to make, at the start and for each
+delta. Nobody changes it.
+"""
 
 from __future__ import annotations
 
@@ -54,28 +58,28 @@ class ModelRequest:
     trace: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TextDelta:
     """The answer goes on."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ThoughtDelta:
     """The reasoning goes on."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PartDelta:
     """A part of the answer that is not text, an image say."""
 
     part: Part
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ToolCallRequested:
     """The model asks for a tool. The loop runs it after the response is complete."""
 
@@ -84,14 +88,14 @@ class ToolCallRequested:
     arguments: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PlanProposed:
     """The whole plan, replacing the former one."""
 
     entries: tuple[PlanEntry, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Usage:
     """Tokens of this one model call."""
 
@@ -103,7 +107,7 @@ class Usage:
     cost_usd: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NoticeGiven:
     """Something that people should know and that is no part of the answer: a retry, an old model. Spec: notices."""
 
@@ -112,14 +116,14 @@ class NoticeGiven:
     description: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CompactionStarted:
     """The provider shortens its context by itself. The id is its own: any, as long as no other open one has it."""
 
     compaction_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CompactionSummary:
     """The summary of an open compaction goes on."""
 
@@ -127,7 +131,7 @@ class CompactionSummary:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CompactionEnded:
     """The compaction is over. ``error`` is told only where it failed. One still open at the turn's end ends with it."""
 
@@ -136,7 +140,7 @@ class CompactionEnded:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finished:
     """The response is complete. Every stream ends with exactly one of these, or raises."""
 

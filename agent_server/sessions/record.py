@@ -5,7 +5,7 @@ The same fold keeps it while the session lives and makes it anew when the sessio
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agent_server.conversation.content import text_of
 from agent_server.conversation.events import (
@@ -21,9 +21,11 @@ from agent_server.conversation.events import (
     UsageReported,
 )
 from agent_server.conversation.model_context import ModelContext
-from agent_server.conversation.system_prompt import SystemPrompt
 from agent_server.conversation.visible import visible
 from agent_server.sessions.policy import ASK
+
+if TYPE_CHECKING:
+    from agent_server.conversation.system_prompt import SystemPrompt
 
 TITLE_CHARS: Final = 100
 PREVIEW_CHARS: Final = 200

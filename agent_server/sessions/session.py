@@ -35,11 +35,11 @@ from agent_server.sessions.spec import SessionSpec
 from agent_server.sessions.status import LIFECYCLE_MOVES, Activity, Lifecycle, agent_status, manager_status
 from agent_server.sessions.timestamps import later, now_ms, rfc3339
 from agent_server.store.catalogue import Catalogue
-from agent_server.tools.ports import Workspace
 
 if TYPE_CHECKING:
     from agent_server.conversation.system_prompt import SystemPrompt
     from agent_server.sessions.description import Description, Snapshot
+    from agent_server.tools.ports import Workspace
 
 logger = logging.getLogger(__name__)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from agent_server.conversation.system_prompt import SystemPrompt
 from agent_server.conversation.tool_calls import ToolSpec
 from agent_server.providers.provider import ModelInfo, Provider
-from agent_server.tools.ports import Workspace
-from agent_server.tools.tool import Tool
+
+if TYPE_CHECKING:
+    from agent_server.conversation.system_prompt import SystemPrompt
+    from agent_server.tools.ports import Workspace
+    from agent_server.tools.tool import Tool
 
 
 class ToolSet(Protocol):

@@ -406,7 +406,8 @@ class SessionSupervisor:
             session.log.close()
         except Exception:
             logger.exception("the log of session %s was not given back", session.id)
-        self._ended.add(session.info())
+        if not self._shut:  # else nobody is left to ask
+            self._ended.add(session.info())
         self.on_stopped.tell(session, reason)
 
 

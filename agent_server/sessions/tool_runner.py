@@ -26,13 +26,13 @@ from agent_server.conversation.tool_calls import Location, ToolContent, ToolKind
 from agent_server.errors import ToolError
 from agent_server.sessions.approvals import approval_options
 from agent_server.sessions.ports import ApprovalQuestion
-from agent_server.tools.ports import ExitStatus, Workspace
-from agent_server.tools.tool import PreparedCall, Tool, ToolResult
 
 if TYPE_CHECKING:
     from agent_server.conversation.questions import FormField, UserAnswer
     from agent_server.sessions.questions import Visit
     from agent_server.sessions.session import Session
+    from agent_server.tools.ports import ExitStatus, Workspace
+    from agent_server.tools.tool import PreparedCall, Tool, ToolResult
 
 logger = logging.getLogger(__name__)
 
