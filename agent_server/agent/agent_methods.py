@@ -73,6 +73,7 @@ class AgentMethods(ExtensionMethods):
     Attributes:
         client_capabilities: what the client said that it can do, as it stood on the wire.
         ever_had_session: whether a session was ever made or reached on this connection.
+        needs_login: whether a login can be asked for.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class AgentMethods(ExtensionMethods):
         self._sessions: dict[str, AgentSession] = {}
         self.client_capabilities: dict[str, Any] = {}
         self.ever_had_session = False
+        self.needs_login = features.login is not None
 
     def find_session(self, session_id: str) -> AgentSession:
         """What answers for a live session of this connection.
@@ -139,11 +141,6 @@ class AgentMethods(ExtensionMethods):
         if self._features.login is None:
             raise RpcError(METHOD_NOT_FOUND, "Method not found", {"details": "there is nothing to log out of"})
         await self._features.login.logout()
-
-    @property
-    def needs_login(self) -> bool:
-        """Whether anything here can ask for a login."""
-        return self._features.login is not None
 
     def require_login(self) -> None:
         """Let pass who is logged in, or need not be.

@@ -210,4 +210,4 @@ class PromptQueue:
             prompt.settle(outcome)
         else:
             self._log.when_visible(seq, lambda: prompt.settle(outcome))
-        session.put_entry()
+        session.entry_changed()

@@ -24,7 +24,7 @@ from agent_server.conversation.events import (
 from agent_server.errors import SessionNotFound
 from agent_server.providers.provider import ModelInfo
 from agent_server.sessions.approvals import Approvals
-from agent_server.sessions.entry import entry_of
+from agent_server.sessions.entries import Entries
 from agent_server.sessions.listeners import Listeners
 from agent_server.sessions.log import SessionLog
 from agent_server.sessions.policy import ASK, MODES, Policy
@@ -34,7 +34,6 @@ from agent_server.sessions.prompts import Prompt, PromptFailed, PromptOutcome, P
 from agent_server.sessions.spec import SessionSpec
 from agent_server.sessions.status import LIFECYCLE_MOVES, Activity, Lifecycle, agent_status, manager_status
 from agent_server.sessions.timestamps import later, now_ms, rfc3339
-from agent_server.store.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from agent_server.conversation.system_prompt import SystemPrompt
@@ -60,7 +59,7 @@ class Session:
         spec: SessionSpec,
         model: ModelInfo,
         log: SessionLog,
-        catalogue: Catalogue,
+        entries: Entries,
         on_status: Listeners[[Session, str, str]],
     ) -> None:
         self.id = session_id
@@ -81,7 +80,7 @@ class Session:
         self.log = log
         self.record = log.context
         self.approvals = Approvals(log, self.policy, spec.limits.approval_timeout_s, self.touch)
-        self._catalogue = catalogue
+        self._entries = entries
         self._on_status = on_status
         self._active_tools: dict[str, str] = {}
         self._prompts = PromptQueue(self)
@@ -329,7 +328,7 @@ class Session:
         """
         self.log.append(TitleChanged(checked_title(title), "user"))
         self.touch()
-        self.put_entry()
+        self.entry_changed()
 
     def set_system_prompt(self, prompt: SystemPrompt | None) -> None:
         """What the model is told beforehand, from the next request on."""
@@ -346,7 +345,7 @@ class Session:
         if workspace.cwd != self.cwd:
             raise ValueError("a session stays in its working directory")
         self._work_in(workspace)
-        self.put_entry()
+        self.entry_changed()
 
     def _work_in(self, workspace: Workspace) -> None:
         self.workspace = workspace
@@ -385,7 +384,7 @@ class Session:
     def terminated(self, error: str | None = None) -> None:
         """The supervisor took it out of the registry. Prompts that are still open fail, or are cancelled by a close."""
         self.last_error = error or self.last_error
-        self.put_entry()
+        self._entries.put(self)
         if self.lifecycle is not Lifecycle.TERMINATED:
             self._move(Lifecycle.TERMINATED)
         failure = TurnFailure("internal", error) if error is not None else None
@@ -393,14 +392,9 @@ class Session:
 
     # State
 
-    def put_entry(self) -> None:
-        """Let lists show the session as it is now. A catalogue that fails costs the session nothing else."""
-        if self.lifecycle is Lifecycle.TERMINATED:
-            return  # it may be deleted by now, or live again as another instance
-        try:
-            self._catalogue.put(entry_of(self))
-        except Exception:
-            logger.exception("session %s was not entered in the catalogue", self.id)
+    def entry_changed(self) -> None:
+        """Lists are to show the session as it is now."""
+        self._entries.changed(self)
 
     def _move(self, lifecycle: Lifecycle) -> None:
         if lifecycle not in LIFECYCLE_MOVES[self.lifecycle]:

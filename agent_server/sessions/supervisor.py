@@ -26,6 +26,7 @@ from agent_server.conversation.events import SessionCreated, TitleChanged
 from agent_server.errors import SessionNotFound
 from agent_server.providers.provider import ModelInfo
 from agent_server.sessions.ended import EndedSessions
+from agent_server.sessions.entries import Entries
 from agent_server.sessions.listeners import Listeners
 from agent_server.sessions.log import SessionLog
 from agent_server.sessions.loop_turn import LoopTurn
@@ -68,7 +69,7 @@ class SessionSupervisor:
         on_status: Callable[[Session, str, str], None] | None = None,
     ) -> None:
         self._store = store
-        self.catalogue: Catalogue = catalogue if catalogue is not None else MemoryCatalogue()
+        self._entries = Entries(catalogue if catalogue is not None else MemoryCatalogue())
         self.on_created: Listeners[[Session]] = Listeners()
         self.on_status: Listeners[[Session, str, str]] = Listeners()
         self.on_stopped: Listeners[[Session, str]] = Listeners()
@@ -107,6 +108,11 @@ class SessionSupervisor:
                 closers.start_soon(self._stop, session, "shutdown")
         self._group.cancel_scope.cancel()
         return await self._group.__aexit__(kind, error, trace)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What lists of sessions are made from, with every live session as it is now."""
+        return self._entries.catalogue
 
     # Making
 
@@ -202,14 +208,14 @@ class SessionSupervisor:
     def _make(self, session_id: str, spec: SessionSpec, model: ModelInfo, log: SessionLog) -> Session:
         alias = f"session-{self._started + 1}"
         instance_id = f"instance_{os.urandom(8).hex()}"
-        session = Session(session_id, instance_id, alias, spec, model, log, self.catalogue, self.on_status)
+        session = Session(session_id, instance_id, alias, spec, model, log, self._entries, self.on_status)
         log.on_broken = lambda error: self._crashed(session, error)
         return session
 
     def _register(self, session: Session) -> None:
         self._started += 1
         self._sessions[session.id] = session
-        session.put_entry()
+        session.entry_changed()
         self._ended.forget(session.id)
         if self.on_created:
             self.on_created.tell(session)
