@@ -8,7 +8,7 @@ import sys
 
 from agent_server.cli.stdio import divert_stdio
 
-_COMMANDS = ("exec", "schema", "--version", "-V", "--help", "-h")
+_COMMANDS = ("exec", "schema", "--login", "--version", "-V", "--help", "-h")
 
 
 def main() -> None:

@@ -165,7 +165,7 @@ class AgentMethods(ExtensionMethods):
         session = self._service.supervisor.create(spec)
         if params.meta is not None and (mode := extras_of(params.meta).get("mode")) is not None:
             session.set_mode(mode)
-        agent_session = self._enter(session, spec)
+        agent_session = self._enter(session, spec, params)
         agent_session.attach()
         return answered(SESSION_NEW.encoded(new_session_result(session)), agent_session.announce)
 
@@ -178,7 +178,7 @@ class AgentMethods(ExtensionMethods):
         session_id = params.session_id
         with check_seat(self._service, self.connection, session_id):
             before = self._sessions.get(session_id)
-            agent_session = await self._reopen(session_id, spec)
+            agent_session = await self._reopen(spec, params)
             try:
                 await tell_history(agent_session, self.connection)
             except BaseException:
@@ -195,7 +195,7 @@ class AgentMethods(ExtensionMethods):
 
         spec = self._spec(params)
         with check_seat(self._service, self.connection, params.session_id):
-            agent_session = await self._reopen(params.session_id, spec)
+            agent_session = await self._reopen(spec, params)
             agent_session.attach()
         return answered(SESSION_RESUME.encoded(load_result(agent_session.session)), agent_session.announce)
 
@@ -246,19 +246,19 @@ class AgentMethods(ExtensionMethods):
             raise invalid("params.cwd must be an absolute path")
         return listed(self._service, cwd, cursor, archived, SESSIONS_PER_PAGE)
 
-    async def _reopen(self, session_id: str, spec: SessionSpec) -> AgentSession:
+    async def _reopen(self, spec: SessionSpec, params: LoadSessionRequest | ResumeSessionRequest) -> AgentSession:
         supervisor = self._service.supervisor
         try:
-            session = await supervisor.open(session_id, spec)
+            session = await supervisor.open(params.session_id, spec)
             if session.spec is not spec:  # it lived already
                 session.adopt(spec.workspace)
         except ValueError:
             raise invalid("params.cwd must be the directory that the session works in") from None
         if spec.system_prompt is not None:
             session.set_system_prompt(spec.system_prompt)
-        return self._enter(session, spec)
+        return self._enter(session, spec, params)
 
-    def _enter(self, session: Session, spec: SessionSpec) -> AgentSession:
+    def _enter(self, session: Session, spec: SessionSpec, params: Setup) -> AgentSession:
         """The session is one of this connection's from now on."""
         self._service.bind(spec, session)
         self.ever_had_session = True
@@ -268,6 +268,8 @@ class AgentMethods(ExtensionMethods):
             self._sessions[session.id] = agent_session
         else:
             agent_session.see_anew()
+        if params.mcp_servers:
+            agent_session.unused_servers = [server.name for server in params.mcp_servers]
         return agent_session
 
     def _give_up(self, agent_session: AgentSession, before: AgentSession | None) -> None:

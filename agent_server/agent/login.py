@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class TerminalLogin:
-    """A login in a real terminal: the client runs the agent's program once more, with these added."""
+    """A login in a real terminal: the client runs the agent's program once more, with these added behind its own.
 
+    ``run`` does it there, on the terminal's stdin and stdout, and says whether it worked.
+    """
+
+    run: Callable[[], Awaitable[bool]]
     args: Sequence[str] = ("--login",)
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -54,3 +58,12 @@ class Login(Protocol):
 
     async def logout(self) -> None:
         """Forget the login. Idempotent."""
+
+
+def login_asked_for(login: Login | None, arguments: Sequence[str]) -> TerminalLogin | None:
+    """The login of the terminal whose arguments end this command line; None: it is to serve."""
+    for method in () if login is None else login.methods:
+        terminal = method.terminal
+        if terminal is not None and terminal.args and list(arguments[-len(terminal.args) :]) == list(terminal.args):
+            return terminal
+    return None

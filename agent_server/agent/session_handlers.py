@@ -10,6 +10,7 @@ from agent_server.agent.options import config_options
 from agent_server.agent.setup import invalid
 from agent_server.connection.handlers import Deferred, handles
 from agent_server.conversation.events import TurnFailure
+from agent_server.conversation.visible import visible
 from agent_server.errors import RpcError
 from agent_server.protocol.v1.methods import (
     SESSION_CANCEL,
@@ -17,6 +18,7 @@ from agent_server.protocol.v1.methods import (
     SESSION_SET_CONFIG_OPTION,
     SESSION_SET_MODE,
 )
+from agent_server.protocol.v1.needs import UPDATE_CAPABILITIES
 from agent_server.sessions.prompts import Prompt, PromptFailed, PromptOutcome, PromptStopped
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
         SetSessionModeResponse,
     )
     from agent_server.sessions.session import Session
+
+MAX_LISTED_CHARS = 1000
 
 AUTH_REQUIRED = -32000
 INTERNAL_ERROR = -32603
@@ -51,6 +55,8 @@ class AgentSession:
         self.session = session
         self.attachment = ClientAttachment(connection, session)
         self._settled_meanwhile: list[Callable[[], None]] | None = None
+        self.unused_servers: list[str] = []
+        """The names of the MCP servers that the client wants used, which none are yet."""
 
     # Seeing the session
 
@@ -79,10 +85,12 @@ class AgentSession:
         if session.record.title is not None:
             info["title"] = session.record.title
         self.attachment.tell(info)
+        self._tell_of_unused_servers()
 
     def announce(self) -> None:
         """Say what a session has to say once the client knows it: its commands, its status."""
         self._tell_commands()
+        self._tell_of_unused_servers()
         self.go_on()
 
     def go_on(self) -> None:
@@ -91,6 +99,14 @@ class AgentSession:
         settled, self._settled_meanwhile = self._settled_meanwhile, None
         for answer in settled or ():
             answer()
+
+    def _tell_of_unused_servers(self) -> None:
+        names, self.unused_servers = self.unused_servers, []
+        if names and self._connection.offers(UPDATE_CAPABILITIES["notice"]):
+            title = "MCP servers are not supported yet"
+            listed = ", ".join(visible(name) for name in names)[:MAX_LISTED_CHARS]
+            notice = {"severity": "warning", "title": title, "description": f"Not used in this session: {listed}."}
+            self.attachment.tell({"sessionUpdate": "notice", **notice})
 
     def _tell_commands(self) -> None:
         commands = self._service.commands_update()

@@ -48,9 +48,11 @@ def run_command(arguments: Sequence[str]) -> int:
     if arguments and arguments[0] == "schema":
         return _run_schema(arguments[1:])
     try:
-        parser.parse_args(list(arguments))
+        options = parser.parse_args(list(arguments))
     except SystemExit as exit_:
         return int(exit_.code or 0)
+    if options.login:
+        print("No login is needed: everything that comes with agent-server works without one.")
     return 0
 
 
@@ -113,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--trace", dest="trace_file", metavar="FILE", help="the same as --trace-file")
     parser.add_argument("--commands-in-editor", action="store_true", help="run commands in the editor's terminals")
     parser.add_argument("--unstable", action="store_true", help="serve methods that are no part of the protocol yet")
+    parser.add_argument("--login", action="store_true", help="log in, in this terminal, and end (nothing needs it yet)")
     parser.add_argument("--log-stderr", action="store_true", help="log to stderr too, which is silent otherwise")
     return parser
 

@@ -8,6 +8,7 @@ from agent_server.client.errors import AgentMisbehaved, FormAnswerInvalid, Login
 from agent_server.client.extensions import AgentExtensions
 from agent_server.client.files import LocalFiles
 from agent_server.client.joining import connect, spawn
+from agent_server.client.logins import log_in_at_terminal
 from agent_server.client.permissions import approve_all, ask, reject_all, remember
 from agent_server.client.services import ClientServices
 from agent_server.client.session import RemoteSession
@@ -40,6 +41,7 @@ __all__ = [
     "approve_all",
     "ask",
     "connect",
+    "log_in_at_terminal",
     "reject_all",
     "remember",
     "spawn",

@@ -11,6 +11,7 @@ from agent_server.client.files import FileService
 from agent_server.client.permissions import PermissionPolicy, reject_all
 from agent_server.client.terminals import TerminalService
 from agent_server.protocol.v1.initialize import (
+    AuthCapabilities,
     ClientCapabilities,
     ClientSessionCapabilities,
     FileSystemCapabilities,
@@ -34,6 +35,7 @@ class ClientServices:
         files: serves ``fs/*``, None for not at all.
         terminals: serves ``terminal/*``, None for not at all.
         elicitation: puts the agent's other questions to the user, None for not at all.
+        terminal_logins: whether the user can be given a terminal in which the agent logs in (`log_in_at_terminal`).
         notices: whether notices are shown to somebody.
         compactions: whether somebody is told that the agent shortened its context.
         extensions: whether the notifications of agent-server's own extensions are wanted, from agents that have them.
@@ -44,6 +46,7 @@ class ClientServices:
     files: FileService | None = None
     terminals: TerminalService | None = None
     elicitation: ElicitationService | None = None
+    terminal_logins: bool = False
     notices: bool = True
     compactions: bool = True
     extensions: bool = False
@@ -64,6 +67,7 @@ class ClientServices:
             fs=fs,
             terminal=self.terminals is not None,
             session=session,
+            auth=AuthCapabilities(terminal=self.terminal_logins),
             elicitation=None if self.elicitation is None else self.elicitation.capabilities(),
             meta={OUR_NAME: {}} if self.extensions else None,
         )

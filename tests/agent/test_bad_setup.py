@@ -26,7 +26,10 @@ TEXT = {"type": "text", "text": "t"}
 class Door:
     """A login that opens with its one method."""
 
-    methods = (LoginMethod("ours", "Ours"), LoginMethod("term", "In a terminal", terminal=TerminalLogin()))
+    methods = (
+        LoginMethod("ours", "Ours"),
+        LoginMethod("term", "In a terminal", terminal=TerminalLogin(asyncio.Event().wait)),
+    )
 
     def __init__(self) -> None:
         self.logged_in = False

@@ -13,8 +13,13 @@ from agent_server.errors import RpcError
 from tests.agent.puppets import PuppetModel, forever, say
 from tests.agent.scripted_client import Frame, ScriptedClient, house, in_loop
 
+
+async def logged_in() -> bool:
+    return True
+
+
 KEY = LoginMethod("key", "By key", "Asks the key ring.")
-TERMINAL = LoginMethod("tty", "In a terminal", terminal=TerminalLogin(("--login",), {"LOGIN": "1"}))
+TERMINAL = LoginMethod("tty", "In a terminal", terminal=TerminalLogin(logged_in, ("--login",), {"LOGIN": "1"}))
 HAS_TERMINAL = {"auth": {"terminal": True}}
 
 

@@ -386,3 +386,23 @@ def test_what_changes_something_is_never_shown_as_a_look_at_something() -> None:
     harmless = {ToolKind.READ, ToolKind.SEARCH, ToolKind.THINK, ToolKind.FETCH}
     assert [tool.spec.name for tool in tools if tool.spec.changes and tool.spec.kind in harmless] == []
     assert len([tool for tool in tools if tool.spec.changes]) >= 5
+
+
+@pytest.mark.spec("N-75")
+@pytest.mark.parametrize("shows_notices", [True, False])
+@in_loop
+async def test_who_names_mcp_servers_is_told_that_none_is_used_yet(tmp_path: Path, shows_notices: bool) -> None:
+    servers = [{"name": f"tool {n}", "command": "/bin/tool", "args": [], "env": []} for n in (1, 2)]
+    capabilities: Frame = {"session": {"notices": {}}} if shows_notices else {}
+    async with one_client(forever(say("hi")), capabilities=capabilities) as (client, _):
+        setup = {"cwd": str(tmp_path), "mcpServers": servers}
+        session_id = (await client.call("session/new", **setup))["sessionId"]
+        for method in ("session/load", "session/resume"):
+            await client.call(method, sessionId=session_id, **setup)
+        await client.call("session/list")
+        notices = client.updates(session_id, sessionUpdate="notice")
+        assert len(notices) == (3 if shows_notices else 0)
+        for notice in notices:
+            assert (notice["severity"], notice["title"]) == ("warning", "MCP servers are not supported yet")
+            assert "tool 1, tool 2" in notice["description"]
+            assert "/bin/tool" not in notice["description"]
