@@ -17,6 +17,7 @@ import pytest
 import agent_server
 from agent_server.cli.exit_codes import DESCRIPTION
 from agent_server.config.settings import ENVIRONMENT_PREFIX, KINDS, resolve
+from agent_server.protocol.extensions import EXTENSION_AGENT_METHODS, EXTENSION_CLIENT_METHODS
 from agent_server.providers.offline.menu import COMMANDS
 from agent_server.providers.offline.self_tests import KNOWN
 
@@ -207,3 +208,11 @@ def test_the_changelog_has_a_part_for_this_version() -> None:
     text = (ROOT / "CHANGELOG.md").read_text("utf-8")
     assert re.findall(r"^## (.+)$", text, re.MULTILINE)[0] == "Unreleased"
     assert re.search(rf"^## {re.escape(agent_server.__version__)}\b", text, re.MULTILINE)
+
+
+# Our own methods
+
+
+def test_every_method_of_our_own_is_told_of_and_no_other() -> None:
+    told = set(re.findall(r"`(_agent_server/[a-z_/]+)`", section("## Beyond the protocol")))
+    assert told == {method.name for method in (*EXTENSION_AGENT_METHODS, *EXTENSION_CLIENT_METHODS)}
