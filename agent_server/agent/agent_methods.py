@@ -108,7 +108,7 @@ class AgentMethods(ExtensionMethods):
         """The client has gone: its sessions live on without it."""
         self.stop_listening()
         for agent_session in self._sessions.values():
-            agent_session.session.detach(agent_session.attachment)
+            agent_session.leave()
 
     @handles(INITIALIZE)
     def initialize(self, params: InitializeRequest) -> Deferred[InitializeResponse]:
@@ -286,7 +286,7 @@ class AgentMethods(ExtensionMethods):
     def _leave(self, agent_session: AgentSession) -> None:
         if self._sessions.get(agent_session.session.id) is agent_session:
             del self._sessions[agent_session.session.id]
-        agent_session.session.detach(agent_session.attachment)
+        agent_session.leave()
 
 
 def agent_router() -> Router:

@@ -192,6 +192,44 @@ class ClientAttachment:
         return dict(trace) if trace is not None else None
 
 
+class AskingOnly:
+    """Stands in for a client that is told the session's history just now: it hears nothing, but can be asked.
+
+    Implements the sessions' Attachment port.
+    """
+
+    def __init__(self, client: ClientAttachment) -> None:
+        self._client = client
+        self.ask_approval = client.ask_approval
+        self.ask_user = client.ask_user
+        self.ask_to_visit = client.ask_to_visit
+        self.visit_completed = client.visit_completed
+        self.drained = client.drained
+        self.own_prompt = client.own_prompt
+
+    @property
+    def congested(self) -> bool:
+        """Whether the client does not read as fast as it is written to."""
+        return self._client.congested
+
+    @property
+    def can_ask(self) -> frozenset[str]:
+        """What the client offers to put to its user."""
+        return self._client.can_ask
+
+    def begin_message(self, role: MessageRole, message_id: int) -> None:
+        """It is told of that later."""
+
+    def text_delta(self, seq: int, text: str) -> None:
+        """Likewise."""
+
+    def events(self, first_seq: int, events: Sequence[Event]) -> None:
+        """Likewise."""
+
+    def released(self, seq: int) -> None:
+        """There is nothing to show."""
+
+
 def _permission(question: ApprovalQuestion) -> dict[str, Any]:
     """The question, self-contained: a client may know nothing else of the call. Spec: tool-calls."""
     call: dict[str, Any] = {

@@ -57,9 +57,6 @@ CHUNK_OF_ROLE: Final = {
 UNSEEN: Final = frozenset({SessionCreated, PromptReceived, TurnStarted, TurnEnded, ModelResponded, ToolResultRecorded})
 """Events of which a client of version 1 is told nothing: known beforehand, because most events are such."""
 
-LIVE_ONLY: Final = frozenset({NoticeRaised})
-"""Events that a replay leaves out. Spec: session-notices."""
-
 NOTICES: Final = UPDATE_CAPABILITIES["notice"]
 COMPACTION: Final = UPDATE_CAPABILITIES["compaction_update"]
 PLAN_IDS: Final = UPDATE_CAPABILITIES["plan_update"]

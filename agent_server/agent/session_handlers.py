@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agent_server.agent.attachment import ClientAttachment
+from agent_server.agent.attachment import AskingOnly, ClientAttachment
 from agent_server.agent.content import parts_of
 from agent_server.agent.options import config_options
 from agent_server.agent.setup import invalid
@@ -54,6 +54,7 @@ class AgentSession:
         self._methods = methods
         self.session = session
         self.attachment = ClientAttachment(connection, session)
+        self._stand_in: AskingOnly | None = None
         self._settled_meanwhile: list[Callable[[], None]] | None = None
         self.unused_servers: list[str] = []
         """The names of the MCP servers that the client wants used, which none are yet."""
@@ -62,15 +63,27 @@ class AgentSession:
 
     def attach(self) -> None:
         """Let the client see what happens from now on."""
+        if self._stand_in is not None:
+            self.session.detach(self._stand_in)
+            self._stand_in = None
         self.session.attach(self.attachment)
+
+    def leave(self) -> None:
+        """The client has nothing to do with the session any more."""
+        if self._stand_in is not None:
+            self.session.detach(self._stand_in)
+        self.session.detach(self.attachment)
 
     def see_anew(self) -> None:
         """The client comes back to a session that it has: it sees nothing until it is attached again.
 
-        A turn that runs meanwhile ends behind its updates: prompts are answered when the client has been told.
+        A turn that runs meanwhile can ask it all the same, and ends behind its updates: prompts are answered when the
+        client has been told.
         """
         self.session.log.flush()  # what was streamed to the old attachment leaves through it
         self.session.detach(self.attachment)
+        self._stand_in = AskingOnly(self.attachment)
+        self.session.attach(self._stand_in)
         self.attachment = self.attachment.successor()
         if self._settled_meanwhile is None:
             self._settled_meanwhile = []

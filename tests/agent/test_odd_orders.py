@@ -370,3 +370,30 @@ async def test_a_client_that_comes_while_the_dead_one_is_still_asked_sees_the_ca
         await model.asked(len(model.seen) + 1)
         model.finish(len(model.seen), "again")
         assert await second.stop_reason(prompt) == "end_turn"
+
+
+@pytest.mark.req("JR-22", "AP-01")
+@in_loop
+async def test_a_permission_that_is_wanted_while_the_client_is_told_the_history_is_asked_for_all_the_same(
+    tmp_path: Path,
+) -> None:
+    model, tool = PuppetModel(), PuppetTool("change", changes=True)
+    async with one_client(model, tools=[tool]) as (client, made):
+        session_id = await client.new_session(str(tmp_path))
+        long_history(made, session_id)
+        client.answers[ASK] = choose("approve")
+        prompt = client.prompt(session_id)
+        await model.asked(1)
+        before = len(client.frames)
+        load = client.request("session/load", **setup(session_id, tmp_path))
+        model.say(1, wants("change"), Finished("tool_use"))
+        await model.asked(2)
+        model.finish(2, "done")
+        assert await client.stop_reason(prompt) == "end_turn"
+        told = client.frames[before:]
+        asked = next(index for index, frame in enumerate(told) if frame.get("method") == ASK)
+        answered = next(index for index, frame in enumerate(told) if frame.get("id") == load)
+        assert asked < answered, "else this shows nothing: the question was to come in the middle of the history"
+        (call,) = client.updates(session_id, sessionUpdate="tool_call", toolCallId="call_1")[-1:]
+        ended = [u for u in client.updates(session_id, toolCallId="call_1") if u.get("status") == "completed"]
+        assert ended and call["title"] == "Use change"
