@@ -39,9 +39,16 @@ export class Run {
     return (await this.newSession()).sessionId;
   }
 
+  /** The answer, once what came before it has been delivered, which the SDK does a little later. */
+  async request(method, params) {
+    const answer = await this.agent.request(method, params);
+    await new Promise(setImmediate);
+    return answer;
+  }
+
   async ask(sessionId, text, ...blocks) {
     const prompt = [{ type: "text", text }, ...blocks];
-    return (await this.agent.request(A.session.prompt, { sessionId, prompt })).stopReason;
+    return (await this.request(A.session.prompt, { sessionId, prompt })).stopReason;
   }
 
   /** Like ask, but a failure waits for the step to look at it instead of ending the process. */
