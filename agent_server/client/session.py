@@ -172,11 +172,11 @@ class RemoteSession:
         self._prompts.append(mine)
         try:
             response = await self._connection.request(SESSION_PROMPT, request, on_answer=lambda: self._ended(mine))
-            self.transcript.name_prompt(mine.message, message_id_of(response.meta))
+            mine.transcript.name_prompt(mine.message, message_id_of(response.meta))
             return response
         except (CapabilityMissing, ConnectionClosed) as error:
             if unheard or isinstance(error, CapabilityMissing):
-                self.transcript.drop_prompt(mine.message)
+                mine.transcript.drop_prompt(mine.message)
             raise
         except asyncio.CancelledError:
             if self._prompts and self._prompts[0] is mine:
@@ -195,8 +195,14 @@ class RemoteSession:
         self._prompts.remove(prompt)
         prompt.transcript.end_prompt(prompt.message)
         if was_running and self._prompts:
-            following = self._prompts[0]
-            following.transcript.begin_prompt(following.message)
+            self._begin(self._prompts[0])
+
+    def _begin(self, prompt: _OpenPrompt) -> None:
+        """Its turn begins, perhaps under an object that was opened while it waited and was not told of it."""
+        transcript = self._agent.sessions.get(self.id, self).transcript
+        if transcript is not prompt.transcript and not _said_last(transcript, prompt.message):
+            prompt.message, prompt.transcript = transcript.add_prompt(prompt.message.blocks), transcript
+        prompt.transcript.begin_prompt(prompt.message)
 
     def cancel(self) -> None:
         """End the running turn; its `prompt` returns with ``cancelled``. Questions to the user are withdrawn.
@@ -394,6 +400,11 @@ class RemoteSession:
     async def _require_established(self) -> None:
         if not await asyncio.shield(self._established):
             raise SessionNotFound(self.id)
+
+
+def _said_last(transcript: Transcript, prompt: Message) -> bool:
+    last = next((message for message in reversed(transcript.messages) if message.role == "user"), None)
+    return last is not None and last.blocks == prompt.blocks
 
 
 def _not_served(name: str) -> RpcError:

@@ -55,6 +55,26 @@ def test_a_session_that_is_loaded_in_the_middle_of_a_turn_has_every_word_once_an
     within(body, 40)
 
 
+@pytest.mark.promise("P12")
+def test_prompts_that_wait_while_their_session_is_loaded_stand_where_their_turns_began(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with spawn(COMMAND) as agent:
+            session = await agent.new_session(str(tmp_path))
+            streaming = asyncio.Event()
+            session.listen(lambda _update: streaming.set() if session.transcript.text else None)
+            prompts = ("/test stream 20000 32 1", "/test thought", "/test plan", "/test image")
+            turns = [asyncio.ensure_future(session.prompt(prompt)) for prompt in prompts]
+            await streaming.wait()
+            loaded = await agent.load_session(session.id, str(tmp_path))
+            assert not turns[0].done()
+            await asyncio.gather(*turns)
+            assert [message.text for message in loaded.transcript.messages if message.role == "user"] == [*prompts]
+            again = await agent.load_session(session.id, str(tmp_path))
+            assert again.transcript.conversation == loaded.transcript.conversation
+
+    within(body, 40)
+
+
 @pytest.mark.spec("N-29")
 @pytest.mark.promise("P12")
 @pytest.mark.req("JR-12")
