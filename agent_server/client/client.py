@@ -238,9 +238,12 @@ class RemoteAgent:
             mcp_servers=list(mcp_servers),
             system_prompt=system_prompt_of(system_prompt),
         )
-        session = RemoteSession(self, session_id)
+        before = self.sessions.get(session_id)
+        session = RemoteSession(self, session_id, before)
         session.establish(roots, listener)
+        session.await_replay(before)
         answer = await self._reopen(session, lambda: self.connection.request(SESSION_LOAD, request))
+        session.end_replay()
         session.transcript.begin(answer.modes, answer.config_options, newer=True)
         return session
 
@@ -269,7 +272,7 @@ class RemoteAgent:
             mcp_servers=list(mcp_servers),
             system_prompt=system_prompt_of(system_prompt),
         )
-        session = RemoteSession(self, session_id)
+        session = RemoteSession(self, session_id, self.sessions.get(session_id))
         session.establish(roots, listener)
         answer = await self._reopen(session, lambda: self.connection.request(SESSION_RESUME, request))
         session.transcript.begin(answer.modes, answer.config_options, newer=False)
@@ -318,12 +321,15 @@ class RemoteAgent:
         """
         from agent_server.protocol.v1.history import DeleteSessionRequest
 
+        session = self.sessions.get(session_id)
+        if session is not None and self.offers("sessionCapabilities.delete"):
+            session.stop_asking()
         try:
             await self.connection.request(SESSION_DELETE, DeleteSessionRequest(session_id=session_id))
         except RpcError as error:
             if error.code != ErrorCode.RESOURCE_NOT_FOUND:
                 raise
-        session = self.sessions.get(session_id)
+        session = self.sessions.get(session_id)  # it may have been loaded meanwhile
         if session is not None:
             await self.release(session)
 
@@ -387,7 +393,7 @@ class RemoteAgent:
         if not self._registry.drop(session):
             return  # it was loaded again, and what it had belongs to the new object
         if self._elicitations is not None:
-            self._elicitations.end(session)
+            self._elicitations.end(session.id)
         if self.services.terminals is not None:
             with anyio.CancelScope(shield=True):
                 await self.services.terminals.release_all(session.id)

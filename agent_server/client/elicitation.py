@@ -81,10 +81,10 @@ class FormQuestion:
 class _End:
     """How a visit ended."""
 
-    __slots__ = ("completed", "reached", "session")
+    __slots__ = ("completed", "reached", "session_id")
 
-    def __init__(self, session: RemoteSession | None) -> None:
-        self.session = session
+    def __init__(self, session_id: str | None) -> None:
+        self.session_id = session_id
         self.reached = asyncio.Event()
         self.completed = False
 
@@ -186,20 +186,19 @@ class Elicitations:
         session: RemoteSession | None,
         deciding: Deciding,
     ) -> Answer:
-        """Ask the user.
+        """Ask the user. The request has passed `check`.
 
         Raises:
             RpcError: -32602; the question is not fit to be asked.
             FormAnswerInvalid: the handler gave an answer that does not fit its form.
         """
-        self.check(request)
         if isinstance(request, FormElicitation):
             return await self._fill_in(FormQuestion(agent, session, request), deciding)
         assert isinstance(request, UrlElicitation)
         host = host_of(request.url)
         if request.elicitation_id in self._visits:
             raise invalid("there is an open elicitation with this elicitationId")
-        end = self._visits[request.elicitation_id] = _End(session)
+        end = self._visits[request.elicitation_id] = _End(request.session_id)
         return await self._visit(UrlVisit(agent, session, request, request.url, host, end), deciding)
 
     def complete(self, elicitation_id: str) -> None:
@@ -208,10 +207,10 @@ class Elicitations:
         if end is not None:
             end.reach(completed=True)
 
-    def end(self, session: RemoteSession | None = None) -> None:
+    def end(self, session_id: str | None = None) -> None:
         """Nothing more will be said about the visits of a session, or about any."""
         for elicitation_id, end in list(self._visits.items()):
-            if session is None or end.session is session:
+            if session_id is None or end.session_id == session_id:
                 del self._visits[elicitation_id]
                 end.reach(completed=False)
 

@@ -44,6 +44,9 @@ class ContentRun:
         self._pieces: list[str | ContentBlock] = []
         self._append = self._pieces.append
 
+    def __repr__(self) -> str:
+        return f"<ContentRun: {self.text!r}>"
+
     def __eq__(self, other: object) -> bool:
         return self.blocks == other.blocks if isinstance(other, ContentRun) else NotImplemented
 

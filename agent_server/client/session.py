@@ -63,7 +63,7 @@ from agent_server.protocol.v1.tool_calls import (
     RequestPermissionRequest,
     RequestPermissionResponse,
 )
-from agent_server.protocol.v1.updates import SessionNotification, SessionUpdate
+from agent_server.protocol.v1.updates import SessionNotification, SessionUpdate, UserMessageChunk
 
 if TYPE_CHECKING:
     from agent_server.client.client import RemoteAgent
@@ -86,6 +86,7 @@ class _OpenPrompt:
     """A prompt without an answer yet. ``cancelled``: the user wants it to end."""
 
     message: Message
+    transcript: Transcript
     cancelled: bool = False
 
 
@@ -101,7 +102,8 @@ class RemoteSession:
         roots: its directories, absolute; the agent gets no other files from us.
     """
 
-    def __init__(self, agent: RemoteAgent, session_id: str) -> None:
+    def __init__(self, agent: RemoteAgent, session_id: str, before: RemoteSession | None = None) -> None:
+        """``before`` is the object that stood for the session so far: its turn goes on under this one."""
         self.id = session_id
         self.transcript = Transcript()
         self.roots: tuple[str, ...] = ()
@@ -111,8 +113,14 @@ class RemoteSession:
         # Before the answer to session/new was looked at, nobody can listen yet: what comes is kept.
         self._early: list[SessionUpdate] | None = []
         self._established: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._questions = Questions()
-        self._prompts: list[_OpenPrompt] = []
+        self._questions: Questions = Questions() if before is None else before._questions
+        self._prompts: list[_OpenPrompt] = [] if before is None else before._prompts
+        # While a replay is awaited in the middle of a turn: who had the session, and what may be meant for it.
+        self._replaced: RemoteSession | None = None
+        self._underway: list[SessionNotification] = []
+
+    def __repr__(self) -> str:
+        return f"<RemoteSession {self.id}>"
 
     async def __aenter__(self) -> Self:
         return self
@@ -160,19 +168,21 @@ class RemoteSession:
         whole = trace.to_meta(meta) if trace is not None else None if meta is None else dict(meta)
         request = PromptRequest(session_id=self.id, prompt=blocks, meta=whole)
         unheard = self._connection.closed
-        mine = _OpenPrompt(self.transcript.add_prompt(blocks))
+        mine = _OpenPrompt(self.transcript.add_prompt(blocks), self.transcript)
         self._prompts.append(mine)
         try:
             response = await self._connection.request(SESSION_PROMPT, request, on_answer=lambda: self._ended(mine))
-            self.transcript.name_prompt(mine.message, message_id_of(response.meta))
+            mine.transcript.name_prompt(mine.message, message_id_of(response.meta))
             return response
         except (CapabilityMissing, ConnectionClosed) as error:
             if unheard or isinstance(error, CapabilityMissing):
-                self.transcript.drop_prompt(mine.message)
+                mine.transcript.drop_prompt(mine.message)
             raise
         except asyncio.CancelledError:
             if self._prompts and self._prompts[0] is mine:
                 self._questions.withdraw_all()
+            if self._prompts == [mine]:  # not every agent knows how to end one prompt of several
+                self._connection.notify(SESSION_CANCEL, CancelNotification(session_id=self.id))
             raise
         finally:
             self._ended(mine)
@@ -183,9 +193,16 @@ class RemoteSession:
             return
         was_running = self._prompts[0] is prompt
         self._prompts.remove(prompt)
-        self.transcript.end_prompt(prompt.message)
+        prompt.transcript.end_prompt(prompt.message)
         if was_running and self._prompts:
-            self.transcript.begin_prompt(self._prompts[0].message)
+            self._begin(self._prompts[0])
+
+    def _begin(self, prompt: _OpenPrompt) -> None:
+        """Its turn begins, perhaps under an object that was opened while it waited and was not told of it."""
+        transcript = self._agent.sessions.get(self.id, self).transcript
+        if transcript is not prompt.transcript and not _said_last(transcript, prompt.message):
+            prompt.message, prompt.transcript = transcript.add_prompt(prompt.message.blocks), transcript
+        prompt.transcript.begin_prompt(prompt.message)
 
     def cancel(self) -> None:
         """End the running turn; its `prompt` returns with ``cancelled``. Questions to the user are withdrawn.
@@ -193,7 +210,7 @@ class RemoteSession:
         Spec: prompt-turn.
         """
         self._connection.notify(SESSION_CANCEL, CancelNotification(session_id=self.id))
-        self._stop_asking()
+        self.stop_asking()
 
     async def close(self) -> None:
         """End what it does and free it on both sides. A session that the agent does not know is closed.
@@ -204,20 +221,13 @@ class RemoteSession:
             ConnectionClosed: it went away.
         """
         if self._agent.offers("sessionCapabilities.close"):
-            self._stop_asking()
+            self.stop_asking()
         try:
             await self._connection.request(SESSION_CLOSE, CloseSessionRequest(session_id=self.id))
         except RpcError as error:
             if error.code != ErrorCode.RESOURCE_NOT_FOUND:
                 raise
         await self._agent.release(self)
-
-    def _stop_asking(self) -> None:
-        """What is open is to end: its questions are withdrawn, those that still come too, and its calls are over."""
-        for prompt in self._prompts:
-            prompt.cancelled = True
-        self._questions.withdraw_all()
-        self.transcript.cancel_open_calls()
 
     async def set_mode(self, mode_id: str) -> None:
         """Change the mode.
@@ -243,7 +253,12 @@ class RemoteSession:
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Hear every update from now on, until the returned function is called."""
         self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+
+        def stop() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return stop
 
     # Coming into being
 
@@ -260,8 +275,35 @@ class RemoteSession:
 
     def abandon(self) -> None:
         """It never came to be, or is no more. For `RemoteAgent`."""
+        self._hand_over(self._replaced)
         if not self._established.done():
             self._established.set_result(False)
+
+    def await_replay(self, before: RemoteSession | None) -> None:
+        """The session is about to be loaded. For `RemoteAgent`.
+
+        In the middle of a turn the agent has sent updates before it knows of that. The replay tells them again, so
+        those before the first message of the user, with which a replay begins, are for the object before this one.
+        """
+        if self._prompts:
+            self._replaced = before
+
+    def end_replay(self) -> None:
+        """It is loaded; what told no message of the user was the replay after all. For `RemoteAgent`."""
+        self._hand_over(self)
+
+    def _hand_over(self, receiver: RemoteSession | None) -> None:
+        underway, self._underway, self._replaced = self._underway, [], None
+        if receiver is not None:
+            for params in underway:
+                receiver.take_update(params)
+
+    def stop_asking(self) -> None:
+        """What is open is to end: its questions are withdrawn, later ones too, its calls are over."""
+        for prompt in self._prompts:
+            prompt.cancelled = True
+        self._questions.withdraw_all()
+        self.transcript.cancel_open_calls()
 
     # What the agent tells and asks
 
@@ -269,6 +311,11 @@ class RemoteSession:
     def take_update(self, params: SessionNotification) -> None:
         """Fold an update in and tell who listens."""
         update = params.update
+        if self._replaced is not None:
+            if type(update) is not UserMessageChunk:
+                self._underway.append(params)
+                return
+            self._hand_over(self._replaced)
         self.transcript.apply(update)
         if self._listeners:
             self._tell(update)
@@ -353,6 +400,11 @@ class RemoteSession:
     async def _require_established(self) -> None:
         if not await asyncio.shield(self._established):
             raise SessionNotFound(self.id)
+
+
+def _said_last(transcript: Transcript, prompt: Message) -> bool:
+    last = next((message for message in reversed(transcript.messages) if message.role == "user"), None)
+    return last is not None and last.blocks == prompt.blocks
 
 
 def _not_served(name: str) -> RpcError:

@@ -12,7 +12,13 @@ from typing import Any
 
 from acp import RequestError
 from acp.connection import StreamDirection
-from acp.schema import AllowedOutcome, DeniedOutcome, ReadTextFileResponse, RequestPermissionResponse
+from acp.schema import (
+    AcceptElicitationResponse,
+    AllowedOutcome,
+    DeniedOutcome,
+    ReadTextFileResponse,
+    RequestPermissionResponse,
+)
 
 TURN_UPDATES = {
     "agent_message_chunk",
@@ -23,7 +29,7 @@ TURN_UPDATES = {
     "usage_update",
     "user_message_chunk",
 }
-"""What belongs to a turn: none of it may reach the client while no prompt of that session is open."""
+"""What is told of a turn: none of it may reach the client while neither a prompt nor a load of that session is open."""
 
 
 @dataclass
@@ -48,6 +54,7 @@ class Editor:
         self.permissions: list[Permission] = []
         self.reads: list[str] = []
         self.writes: list[tuple[str, str]] = []
+        self.forms: list[Any] = []
         self.updates: defaultdict[str, list[Any]] = defaultdict(list)
         self._changed = asyncio.Event()
 
@@ -84,6 +91,10 @@ class Editor:
             text = "".join(text.splitlines(keepends=True)[first:][:limit])
         return ReadTextFileResponse(content=text)
 
+    async def create_elicitation(self, message: str, mode: Any, **_: Any) -> Any:
+        self.forms.append(mode)
+        return AcceptElicitationResponse(action="accept", content={"name": "Ada"})
+
     def texts(self, session_id: str, kind: str = "agent_message_chunk") -> list[str]:
         """Return the text of each chunk of that kind, in the order in which the SDK delivered them."""
         return [u.content.text for u in self.updates[session_id] if u.session_update == kind]
@@ -108,7 +119,7 @@ class Wire:
         self._answered: list[Any] = []
         self._open: Counter[str] = Counter()
 
-    def prompt_begins(self, session_id: str) -> None:
+    def speech_begins(self, session_id: str) -> None:
         self._open[session_id] += 1
 
     def answered_methods(self) -> list[str]:
@@ -136,7 +147,7 @@ class Wire:
             self.out_of_turn.append((kind, params["sessionId"]))
 
     def _ends(self, request: dict[str, Any]) -> None:
-        if request["method"] == "session/prompt":
+        if request["method"] in ("session/prompt", "session/load"):
             self._open[request["params"]["sessionId"]] -= 1
 
 

@@ -5,61 +5,15 @@
 // The agent must understand the prompts "/test ...", "/write PATH TEXT" and "/read PATH". One JSON line per step goes to
 // stdout, {"step", "ok", "detail"}; the exit status is 0 if every step is ok. The SDK is looked up beside this file, or
 // in the directory that ACP_SDK_ROOT names.
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import * as fs from "node:fs";
-import * as path from "node:path";
-import { Readable, Writable } from "node:stream";
-import { Editor, Wire } from "./ts_editor.mjs";
+import { StepError, drive, expect } from "./ts_run.mjs";
 import { acp, complaints } from "./ts_sdk.mjs";
 
 const { agent: A } = acp.methods;
 
-const STEP_MS = 10_000;
-const ALL_STEPS_MS = 45_000;
 const CANCEL_MS = 1_000;
 const BIG_BYTES = 5 * 1024 * 1024;
-
-class StepError extends Error {}
-
-function expect(condition, detail) {
-  if (!condition) throw new StepError(detail);
-}
-
-class Run {
-  editor = new Editor();
-  wire = new Wire();
-  agent = undefined;
-
-  constructor(workspace, process) {
-    this.workspace = workspace;
-    this.process = process;
-  }
-
-  path(name) {
-    return path.join(this.workspace, name);
-  }
-
-  newSession() {
-    return this.agent.request(A.session.new, { cwd: this.workspace, mcpServers: [] });
-  }
-
-  async session() {
-    return (await this.newSession()).sessionId;
-  }
-
-  async ask(sessionId, text, ...blocks) {
-    const prompt = [{ type: "text", text }, ...blocks];
-    return (await this.agent.request(A.session.prompt, { sessionId, prompt })).stopReason;
-  }
-
-  /** Like ask, but a failure waits for the step to look at it instead of ending the process. */
-  start(sessionId, text) {
-    const turn = { done: false, reason: this.ask(sessionId, text).finally(() => (turn.done = true)) };
-    turn.reason.catch(() => {});
-    return turn;
-  }
-}
 
 async function initialize(run) {
   const answer = await run.agent.request(A.initialize, {
@@ -316,49 +270,4 @@ const STEPS = {
   no_complaints,
 };
 
-async function within(promise, milliseconds) {
-  let timer;
-  const late = new Promise((_, reject) => {
-    const detail = `nothing came in ${STEP_MS / 1000} s (or the ${ALL_STEPS_MS / 1000} s for all steps are over)`;
-    timer = setTimeout(() => reject(new StepError(detail)), Math.max(milliseconds, 0));
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** Runs one step within its time, prints its line, and tells whether it is ok. */
-async function judge(name, run, budgetMs) {
-  let ok = false;
-  let detail;
-  try {
-    detail = await within(STEPS[name](run), Math.min(STEP_MS, budgetMs));
-    ok = true;
-  } catch (error) {
-    detail = error instanceof StepError ? error.message : `${error.code ?? ""} ${error.stack} ${JSON.stringify(error.data)}`;
-  }
-  process.stdout.write(JSON.stringify({ step: name, ok, detail }) + "\n");
-  return ok;
-}
-
-async function main([commandJson, directory]) {
-  const [command, ...args] = JSON.parse(commandJson);
-  const workspace = fs.realpathSync(directory);
-  const child = spawn(command, args, { cwd: workspace, stdio: ["pipe", "pipe", "inherit"] });
-  process.on("exit", () => child.kill("SIGKILL"));
-  child.on("error", (error) => complaints.push(String(error)));
-  child.stdin.on("error", () => {});
-  const run = new Run(workspace, child);
-  const pipes = acp.ndJsonStream(Writable.toWeb(child.stdin), Readable.toWeb(child.stdout));
-  const connection = run.editor.app().connect(run.wire.tap(pipes));
-  connection.closed.catch(() => {});
-  run.agent = connection.agent;
-  const endsAt = performance.now() + ALL_STEPS_MS;
-  let allOk = true;
-  for (const name of Object.keys(STEPS)) allOk = (await judge(name, run, endsAt - performance.now())) && allOk;
-  process.stdout.write("", () => process.exit(allOk ? 0 : 1));
-}
-
-await main(process.argv.slice(2));
+await drive(STEPS, process.argv.slice(2));

@@ -1,10 +1,13 @@
 // The editor that the TypeScript client plays, and a tap on the wire.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import * as fs from "node:fs";
 import { acp } from "./ts_sdk.mjs";
 
 const { agent: A, client: C } = acp.methods;
 
-// None of these may reach the client while no prompt of that session is open.
+// None of these may reach the client while nothing of the session is open that tells them.
+const SPEAKING = new Set([A.session.prompt, A.session.load]);
 const TURN_UPDATES = new Set([
   "agent_message_chunk",
   "agent_thought_chunk",
@@ -25,6 +28,11 @@ export class Editor {
   reads = [];
   writes = [];
   updates = new Map();
+  // What the user fills into a form, and the questions and completed pages as they came.
+  content = {};
+  questions = [];
+  completed = [];
+  #terminals = new Map();
   #waiting = new Set();
 
   app() {
@@ -33,6 +41,13 @@ export class Editor {
       .onRequest(C.session.requestPermission, ({ params, agent }) => this.#decide(params, agent))
       .onRequest(C.fs.readTextFile, ({ params }) => this.#read(params))
       .onRequest(C.fs.writeTextFile, ({ params }) => this.#write(params))
+      .onRequest(C.elicitation.create, ({ params }) => this.#answer(params))
+      .onNotification(C.elicitation.complete, ({ params }) => this.completed.push(params.elicitationId))
+      .onRequest(C.terminal.create, ({ params }) => this.#run(params))
+      .onRequest(C.terminal.output, ({ params }) => this.#output(params))
+      .onRequest(C.terminal.waitForExit, ({ params }) => this.#exit(params))
+      .onRequest(C.terminal.kill, ({ params }) => this.#kill(params))
+      .onRequest(C.terminal.release, ({ params }) => this.#release(params))
       .onNotification(C.session.update, ({ params }) => this.#record(params));
   }
 
@@ -64,6 +79,45 @@ export class Editor {
     this.writes.push(file);
     this.unsaved.delete(file);
     fs.writeFileSync(file, content);
+    return {};
+  }
+
+  #answer(question) {
+    this.questions.push(question);
+    return question.mode === "form" ? { action: "accept", content: this.content } : { action: "accept" };
+  }
+
+  #run({ command, args = [], cwd }) {
+    const child = spawn(command, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
+    const terminal = { child, output: "", closed: once(child, "close") };
+    for (const pipe of [child.stdout, child.stderr]) {
+      pipe.setEncoding("utf8").on("data", (text) => (terminal.output += text));
+    }
+    const terminalId = `terminal-${this.#terminals.size + 1}`;
+    this.#terminals.set(terminalId, terminal);
+    return { terminalId };
+  }
+
+  #output({ terminalId }) {
+    const { child, output } = this.#terminals.get(terminalId);
+    const { exitCode, signalCode: signal } = child;
+    const ended = exitCode !== null || signal !== null;
+    return { output, truncated: false, exitStatus: ended ? { exitCode, signal } : null };
+  }
+
+  async #exit({ terminalId }) {
+    const [exitCode, signal] = await this.#terminals.get(terminalId).closed;
+    return { exitCode, signal };
+  }
+
+  #kill({ terminalId }) {
+    this.#terminals.get(terminalId).child.kill();
+    return {};
+  }
+
+  #release({ terminalId }) {
+    this.#terminals.get(terminalId).child.kill();
+    this.#terminals.set(terminalId, undefined);
     return {};
   }
 
@@ -101,6 +155,8 @@ export class Editor {
 export class Wire {
   outOfTurn = [];
   answered = [];
+  // Every message: whether it is the agent's, and what stood on the wire.
+  messages = [];
   #requests = new Map();
   #open = new Map();
 
@@ -122,12 +178,14 @@ export class Wire {
   }
 
   #outgoing(message) {
+    this.messages.push({ ofAgent: false, message });
     if (message.method === undefined || message.id === undefined) return;
     this.#requests.set(message.id, message);
-    if (message.method === A.session.prompt) this.#count(message.params.sessionId, 1);
+    if (SPEAKING.has(message.method)) this.#count(message.params.sessionId, 1);
   }
 
   #incoming(message) {
+    this.messages.push({ ofAgent: true, message });
     if (message.method === C.session.update) {
       const { sessionId, update } = message.params;
       if (TURN_UPDATES.has(update.sessionUpdate) && !this.#open.get(sessionId)) {
@@ -136,7 +194,7 @@ export class Wire {
     } else if (message.method === undefined && this.#requests.has(message.id)) {
       const { method, params } = this.#requests.get(message.id);
       this.answered.push(method);
-      if (method === A.session.prompt) this.#count(params.sessionId, -1);
+      if (SPEAKING.has(method)) this.#count(params.sessionId, -1);
     }
   }
 

@@ -11,8 +11,9 @@ for (const level of ["error", "warn"]) {
 
 async function load() {
   const root = process.env.ACP_SDK_ROOT;
-  if (!root) return import("@agentclientprotocol/sdk");
-  const entry = createRequire(path.join(root, "package.json")).resolve("@agentclientprotocol/sdk");
+  const name = process.argv.includes("--unstable") ? "@agentclientprotocol/sdk/unstable" : "@agentclientprotocol/sdk";
+  if (!root) return import(name);
+  const entry = createRequire(path.join(root, "package.json")).resolve(name);
   return import(pathToFileURL(entry).href);
 }
 

@@ -197,6 +197,36 @@ def test_cancelling_the_turn_withdraws_the_question_and_those_that_come_late(tmp
     within(body)
 
 
+@pytest.mark.parametrize("end", ["cancel", "close", "delete"])
+def test_a_session_that_was_loaded_in_the_middle_of_a_turn_withdraws_the_questions_of_that_turn(
+    tmp_path: Path, end: str
+) -> None:
+    asked = asyncio.Event()
+
+    async def form(_question: FormQuestion) -> Answer:
+        asked.set()
+        await asyncio.Event().wait()
+        return DECLINED
+
+    async def body() -> None:
+        async with stored(tmp_path, services(form=form)) as (remote, _, sent):
+            session = await remote.new_session("/tmp")
+            turn = asyncio.ensure_future(session.prompt("form"))
+            await asked.wait()
+            loaded = await remote.load_session(session.id, "/tmp")
+            assert sent.answers == []
+            if end == "cancel":
+                loaded.cancel()
+            elif end == "close":
+                await loaded.close()
+            else:
+                await remote.delete_session(session.id)
+            await turn
+            assert sent.answers == [{"action": "cancel"}]
+
+    within(body)
+
+
 def test_giving_up_a_prompt_withdraws_its_question(tmp_path: Path) -> None:
     asked = asyncio.Event()
 
@@ -301,7 +331,7 @@ def test_a_handler_that_waits_for_the_end_of_a_visit_hears_it(tmp_path: Path) ->
     within(body)
 
 
-@pytest.mark.parametrize("end", ["decline", "close", "lost"])
+@pytest.mark.parametrize("end", ["decline", "close", "close the loaded one", "lost"])
 def test_a_visit_that_will_never_be_completed_keeps_nobody_waiting(tmp_path: Path, end: str) -> None:
     visits: list[UrlVisit] = []
 
@@ -315,6 +345,8 @@ def test_a_visit_that_will_never_be_completed_keeps_nobody_waiting(tmp_path: Pat
             await session.prompt(f"url {PAGE}")
             if end == "close":
                 await session.close()
+            elif end == "close the loaded one":
+                await (await remote.load_session(session.id, "/tmp")).close()
             elif end == "lost":
                 agent.connection.end()
             assert await visits[0].completed() is False

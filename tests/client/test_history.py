@@ -121,6 +121,48 @@ def test_a_session_that_cannot_be_loaded_leaves_everything_as_it_was(tmp_path: P
     within(body)
 
 
+def test_a_load_that_fails_in_the_middle_of_a_turn_takes_nothing_from_the_session(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with stored(tmp_path) as (remote, agent, _):
+            session = await remote.new_session("/tmp")
+            begun = asyncio.Event()
+            session.listen(lambda _update: begun.set() if session.transcript.text else None)
+            turn = asyncio.ensure_future(session.prompt("hang half"))
+            await begun.wait()
+            (tmp_path / f"{session.id}.jsonl").rename(tmp_path / "away")
+            loading = asyncio.ensure_future(remote.load_session(session.id, "/tmp"))
+            agent.sessions[session.id].send(
+                {
+                    "sessionUpdate": "agent_message_chunk",
+                    "messageId": "a1",
+                    "content": {"type": "text", "text": " more"},
+                }
+            )
+            with pytest.raises(RpcError):
+                await loading
+            assert session.transcript.text == "half more"
+            session.cancel()
+            assert (await turn).stop_reason == "cancelled"
+
+    within(body)
+
+
+def test_giving_up_the_only_prompt_ends_the_turn_of_an_agent_that_knows_no_other_way(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with stored(tmp_path) as (remote, agent, sent):
+            session = await remote.new_session("/tmp")
+            begun = asyncio.Event()
+            session.listen(lambda _update: begun.set() if session.transcript.text else None)
+            turn = asyncio.ensure_future(session.prompt("hang half"))
+            await begun.wait()
+            turn.cancel()
+            await asyncio.wait([turn])
+            await agent.sessions[session.id].cancelled.wait()
+            assert sent[-2:] == ["$/cancel_request", "session/cancel"]
+
+    within(body)
+
+
 def test_a_session_is_not_loaded_twice_at_the_same_time(tmp_path: Path) -> None:
     async def body() -> None:
         async with stored(tmp_path) as (remote, _, _):

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from agent_server.client import ClientServices, LocalFiles, approve_all, spawn
+from agent_server.client import ClientServices, LocalFiles, Transcript, approve_all, spawn
 from agent_server.protocol.extensions import SESSION_LIST_LIVE
 from agent_server.protocol.extensions.sessions import ListLiveSessionsRequest
+from agent_server.protocol.v1.updates import SessionUpdate
 
 from .storing import within
 
@@ -27,6 +28,49 @@ def test_prompts_that_had_to_wait_stand_where_their_turns_began(tmp_path: Path) 
                 await asyncio.gather(*(session.prompt(f"create {name}.txt with 'hi'") for name in "abc"))
             loaded = await agent.load_session(session.id, str(tmp_path))
             assert loaded.transcript.conversation == session.transcript.conversation
+
+    within(body, 40)
+
+
+@pytest.mark.promise("P12")
+def test_a_session_that_is_loaded_in_the_middle_of_a_turn_has_every_word_once_and_in_order(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with spawn(COMMAND) as agent:
+            session = await agent.new_session(str(tmp_path))
+            streaming = asyncio.Event()
+            session.listen(lambda _update: streaming.set() if session.transcript.text else None)
+            turn = asyncio.ensure_future(session.prompt("/test stream 20000 32 1"))
+            await streaming.wait()
+            heard: list[SessionUpdate] = []
+            loaded = await agent.load_session(session.id, str(tmp_path), listener=heard.append)
+            assert not turn.done()
+            assert (await turn).stop_reason == "end_turn"
+            assert loaded.transcript.text == "x" * 20000 * 32
+            assert [message.role for message in loaded.transcript.messages] == ["user", "agent"]
+            retold = Transcript()
+            for update in heard:
+                retold.apply(update)
+            assert retold.conversation == loaded.transcript.conversation
+
+    within(body, 40)
+
+
+@pytest.mark.promise("P12")
+def test_prompts_that_wait_while_their_session_is_loaded_stand_where_their_turns_began(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with spawn(COMMAND) as agent:
+            session = await agent.new_session(str(tmp_path))
+            streaming = asyncio.Event()
+            session.listen(lambda _update: streaming.set() if session.transcript.text else None)
+            prompts = ("/test stream 20000 32 1", "/test thought", "/test plan", "/test image")
+            turns = [asyncio.ensure_future(session.prompt(prompt)) for prompt in prompts]
+            await streaming.wait()
+            loaded = await agent.load_session(session.id, str(tmp_path))
+            assert not turns[0].done()
+            await asyncio.gather(*turns)
+            assert [message.text for message in loaded.transcript.messages if message.role == "user"] == [*prompts]
+            again = await agent.load_session(session.id, str(tmp_path))
+            assert again.transcript.conversation == loaded.transcript.conversation
 
     within(body, 40)
 

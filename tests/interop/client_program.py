@@ -62,13 +62,15 @@ class Report:
         assert ok, f"{step}: {detail}\n{self.stderr}"
 
 
-def run_program(program: Sequence[str], directory: Path, *flags: str, **environment: str) -> Report:
+def run_program(
+    program: Sequence[str], directory: Path, *flags: str, agent: Sequence[str] = AGENT, **environment: str
+) -> Report:
     """Run ``program AGENT WORKSPACE flags`` in a home of its own; ``directory`` is empty and ours."""
     workspace = directory / "workspace"
     workspace.mkdir()
     marker = uuid.uuid4().hex
     done = subprocess.run(
-        [*program, json.dumps(AGENT), str(workspace), *flags],
+        [*program, json.dumps(agent), str(workspace), *flags],
         env={**_clean_environment(directory / "home"), **environment, MARKER: marker},
         capture_output=True,
         text=True,
