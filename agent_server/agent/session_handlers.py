@@ -94,8 +94,12 @@ class AgentSession:
         self.go_on()
 
     def go_on(self) -> None:
-        """The client knows the session: tell its status, and answer the prompts that were settled meanwhile."""
+        """The client knows the session: tell its status, and answer what was settled meanwhile."""
         self._methods.tell_status(self.session)
+        self.answer_settled()
+
+    def answer_settled(self) -> None:
+        """Answer the prompts that were settled while the client was told."""
         settled, self._settled_meanwhile = self._settled_meanwhile, None
         for answer in settled or ():
             answer()
