@@ -181,6 +181,8 @@ class AgentMethods(ExtensionMethods):
         with check_seat(self._service, self.connection, session_id):
             before = self._sessions.get(session_id)
             agent_session = await self._reopen(spec, params)
+            if agent_session is before:
+                agent_session.see_anew()
             try:
                 await tell_history(agent_session, self.connection)
             except BaseException:
@@ -264,8 +266,6 @@ class AgentMethods(ExtensionMethods):
         if agent_session is None or agent_session.session is not session:
             agent_session = AgentSession(self._service, self.connection, session, self)
             self._sessions[session.id] = agent_session
-        else:
-            agent_session.see_anew()
         if params.mcp_servers:
             agent_session.unused_servers = [server.name for server in params.mcp_servers]
         return agent_session

@@ -61,8 +61,9 @@ class AgentSession:
     # Seeing the session
 
     def attach(self) -> None:
-        """Let the client see what happens from now on."""
-        self.session.attach(self.attachment)
+        """Let the client see what happens from now on. Of no effect while it does."""
+        if self.attachment not in self.session.log.attachments:
+            self.session.attach(self.attachment)
 
     def see_anew(self) -> None:
         """The client comes back to a session that it has: it sees nothing until it is attached again.

@@ -15,7 +15,7 @@ from agent_server.providers.provider import Finished
 from agent_server.transport.memory import HIGH_WATER_BYTES
 
 from .puppets import PuppetModel, PuppetTool, forever, say, wants
-from .scripted_client import Frame, House, choose, house, in_loop
+from .scripted_client import Frame, House, choose, house, in_loop, one_client
 
 ASK = "session/request_permission"
 OURS: Frame = {"_meta": {"agent_server": {}}}
@@ -123,3 +123,20 @@ async def test_no_status_is_told_of_a_session_behind_its_end(tmp_path: Path) -> 
         assert (await second.answer(load))["error"]["code"] == -32002
         ours = [frame["method"] for frame in second.frames if frame.get("method", "").startswith("_agent_server/")]
         assert ours == ["_agent_server/session/stopped"]
+
+
+@pytest.mark.promise("P12")
+@in_loop
+async def test_a_resume_while_a_call_runs_leaves_what_the_client_knows_of_the_call(tmp_path: Path) -> None:
+    model, tool = PuppetModel(), PuppetTool(waits=True)
+    async with one_client(model, tools=[tool]) as (client, _):
+        session_id = await client.new_session(str(tmp_path))
+        client.prompt(session_id)
+        await model.asked(1)
+        model.say(1, wants("puppet"), Finished("tool_use"))
+        await tool.begun.wait()
+        await client.call("session/resume", **setup(session_id, tmp_path))
+        tool.go.set()
+        await client.seen(sessionUpdate="tool_call_update", status="completed")
+        assert len(client.updates(sessionUpdate="tool_call")) == 1
+        assert client.updates(title="Tool call") == []
