@@ -140,3 +140,23 @@ async def test_a_resume_while_a_call_runs_leaves_what_the_client_knows_of_the_ca
         await client.seen(sessionUpdate="tool_call_update", status="completed")
         assert len(client.updates(sessionUpdate="tool_call")) == 1
         assert client.updates(title="Tool call") == []
+
+
+@pytest.mark.promise("P3")
+@in_loop
+async def test_what_was_streamed_before_a_crash_precedes_the_answer_to_its_prompt(tmp_path: Path) -> None:
+    model = PuppetModel()
+    async with one_client(model) as (client, made):
+        session_id = await client.new_session(str(tmp_path))
+        prompt = client.prompt(session_id)
+        await model.asked(1)
+        log = made.session(session_id).log
+        assert log.on_broken is not None
+        log.begin_message("agent", 7)
+        log.delta("last words")
+        log.on_broken(RuntimeError("it broke"))
+        assert "error" in await client.answer(prompt)
+        await client.call("session/list")
+        assert client.text(session_id) == "last words"
+        said = client.position(lambda frame: frame.get("method") == "session/update" and "last" in str(frame))
+        assert said < client.position(lambda frame: frame.get("id") == prompt)
