@@ -90,6 +90,7 @@ class AgentMethods(ExtensionMethods):
         self.client_capabilities: dict[str, Any] = {}
         self.ever_had_session = False
         self.needs_login = features.login is not None
+        self._stop_forgetting = service.supervisor.on_stopped.add(self._forget)
 
     def find_session(self, session_id: str) -> AgentSession:
         """What answers for a live session of this connection.
@@ -107,6 +108,7 @@ class AgentMethods(ExtensionMethods):
     def detach(self) -> None:
         """The client has gone: its sessions live on without it."""
         self.stop_listening()
+        self._stop_forgetting()
         for agent_session in self._sessions.values():
             agent_session.leave()
 
@@ -179,6 +181,8 @@ class AgentMethods(ExtensionMethods):
         with check_seat(self._service, self.connection, session_id):
             before = self._sessions.get(session_id)
             agent_session = await self._reopen(spec, params)
+            if agent_session is before:
+                agent_session.see_anew()
             try:
                 await tell_history(agent_session, self.connection)
             except BaseException:
@@ -207,18 +211,14 @@ class AgentMethods(ExtensionMethods):
     @handles(SESSION_CLOSE)
     async def close_session(self, params: CloseSessionRequest) -> CloseSessionResponse:
         """Cancel its work, answer its prompts, free it; its log stays (Req: SM-07, SM-23)."""
-        agent_session = self.find_session(params.session_id)
+        self.find_session(params.session_id)
         await self._service.supervisor.stop(params.session_id)
-        self._leave(agent_session)
         return SESSION_CLOSE.encoded({})
 
     @handles(SESSION_DELETE)
     async def delete_session(self, params: DeleteSessionRequest) -> DeleteSessionResponse:
         """Close it if it lives, and forget it; whatever is not there is deleted already (Req: PE-09)."""
         await self._service.supervisor.delete(params.session_id)
-        agent_session = self._sessions.get(params.session_id)
-        if agent_session is not None:
-            self._leave(agent_session)
         return SESSION_DELETE.encoded({})
 
     def prompt_result(self, outcome: PromptStopped) -> dict[str, Any]:
@@ -266,22 +266,26 @@ class AgentMethods(ExtensionMethods):
         if agent_session is None or agent_session.session is not session:
             agent_session = AgentSession(self._service, self.connection, session, self)
             self._sessions[session.id] = agent_session
-        else:
-            agent_session.see_anew()
         if params.mcp_servers:
             agent_session.unused_servers = [server.name for server in params.mcp_servers]
         return agent_session
+
+    def _forget(self, session: Session, reason: str) -> None:
+        """The session ended, by whomever: nothing of it is kept here."""
+        agent_session = self._sessions.get(session.id)
+        if agent_session is not None and agent_session.session is session:
+            self._leave(agent_session)
 
     def _give_up(self, agent_session: AgentSession, before: AgentSession | None) -> None:
         """A load ended early: who had the session sees it again, and who had not does not have it now."""
         from agent_server.sessions.status import Lifecycle
 
         live = agent_session.session.lifecycle is Lifecycle.LIVE
-        if live and agent_session is before:
+        if live and agent_session is before and not self.connection.closed:
             agent_session.attach()
         else:
             self._leave(agent_session)
-        agent_session.go_on()
+        agent_session.answer_settled()
 
     def _leave(self, agent_session: AgentSession) -> None:
         if self._sessions.get(agent_session.session.id) is agent_session:

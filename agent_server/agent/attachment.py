@@ -109,17 +109,18 @@ class ClientAttachment:
         self._connection.send_frames(held)
         return self._connection
 
-    def tell(self, update: dict[str, Any]) -> None:
-        """Send an update that belongs to no event: the list of commands, say."""
-        self._connection.send_frame(self._head + encoded(update) + b"}}")
+    def tell(self, update: dict[str, Any]) -> int:
+        """Send an update that belongs to no event (the list of commands, say); the bytes of its frame."""
+        frame = self._head + encoded(update) + b"}}"
+        self._connection.send_frame(frame)
+        return len(frame)
 
-    def retell(self, merger: HistoryMerger, events: Sequence[Event]) -> None:
-        """Send a piece of the history, as far as it is complete; what follows live is told by the same projection."""
+    def retell(self, merger: HistoryMerger, event: Event) -> int:
+        """Send what is complete of the history with this event; the bytes. The same projection tells what follows."""
         self._projector.retelling = True
-        for event in events:
-            for update in self._projector.updates(event):
-                for complete in merger.add(update):
-                    self.tell(complete)
+        return sum(
+            self.tell(complete) for update in self._projector.updates(event) for complete in merger.add(update)
+        )
 
     def end_retelling(self, merger: HistoryMerger) -> None:
         """Send the rest of the history."""

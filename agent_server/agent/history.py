@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 RECORDS_PER_PAGE: Final = 256
 """Records that are told before others get their turn."""
 
+BYTES_PER_PAGE: Final = 256 * 1024
+"""Bytes that are sent before others get their turn, and before it counts whether the client reads them (promise P6)."""
+
 
 @contextmanager
 def check_seat(service: AgentService, connection: Connection, session_id: str) -> Iterator[None]:
@@ -51,10 +54,15 @@ async def tell_history(agent_session: AgentSession, connection: Connection) -> N
     while True:
         log.flush()
         records = log.read(position, RECORDS_PER_PAGE)
-        agent_session.attachment.retell(merger, [event for _, event in records])
-        if len(records) < RECORDS_PER_PAGE:
-            break
-        position = records[-1][0]
+        told_bytes = 0
+        for last_seq, event in records:
+            position = last_seq
+            told_bytes += agent_session.attachment.retell(merger, event)
+            if told_bytes > BYTES_PER_PAGE:
+                break
+        else:
+            if len(records) < RECORDS_PER_PAGE:
+                break
         connection.hurry()
         await asyncio.sleep(0)
         if connection.congested:

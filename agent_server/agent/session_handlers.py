@@ -62,11 +62,12 @@ class AgentSession:
     # Seeing the session
 
     def attach(self) -> None:
-        """Let the client see what happens from now on."""
+        """Let the client see what happens from now on. Of no effect while it does."""
         if self._stand_in is not None:
             self.session.detach(self._stand_in)
             self._stand_in = None
-        self.session.attach(self.attachment)
+        if self.attachment not in self.session.log.attachments:
+            self.session.attach(self.attachment)
 
     def leave(self) -> None:
         """The client has nothing to do with the session any more."""
@@ -107,8 +108,12 @@ class AgentSession:
         self.go_on()
 
     def go_on(self) -> None:
-        """The client knows the session: tell its status, and answer the prompts that were settled meanwhile."""
+        """The client knows the session: tell its status, and answer what was settled meanwhile."""
         self._methods.tell_status(self.session)
+        self.answer_settled()
+
+    def answer_settled(self) -> None:
+        """Answer the prompts that were settled while the client was told."""
         settled, self._settled_meanwhile = self._settled_meanwhile, None
         for answer in settled or ():
             answer()

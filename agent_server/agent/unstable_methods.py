@@ -73,9 +73,6 @@ class UnstableMethods(AgentMethods):
     async def archive_session(self, params: ArchiveSessionRequest) -> ArchiveSessionResponse:
         """Take a session out of the usual lists; one that lives is closed first."""
         await self._service.supervisor.set_archived(params.session_id, True)
-        agent_session = self._sessions.get(params.session_id)
-        if agent_session is not None:
-            self._leave(agent_session)
         return SESSION_ARCHIVE.encoded({})
 
     @handles(SESSION_UNARCHIVE)

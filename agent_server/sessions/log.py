@@ -122,9 +122,12 @@ class SessionLog:
             self._waiting.append((seq, callback))
 
     def attach(self, attachment: Attachment) -> None:
-        """Publish to one more client, from the next event on; what was before is there to be read."""
+        """Publish to one more client, from the next event on; what was before is there to be read.
+
+        It comes before those that were there: questions go to the first, and the others may have gone by now.
+        """
         self.flush()
-        self.attachments.append(attachment)
+        self.attachments.insert(0, attachment)
         if self._message_id:  # it may still grow
             attachment.begin_message(self._role, self._message_id)
 

@@ -403,15 +403,15 @@ class SessionSupervisor:
             self._end(session, "crash", f"the session crashed ({type(error).__name__})")
 
     def _end(self, session: Session, reason: str, error: str | None = None) -> None:
-        """Stop its task, answer what is still open, give its log back, and say so."""
+        """Stop its task, give its log back, answer what is still open, and say so."""
         scope = self._scopes.pop(session.instance_id, None)
         if scope is not None:
             scope.cancel()
-        session.terminated(error)
         try:
-            session.log.close()
+            session.log.close()  # before any answer: what was streamed last leaves with it (promise P3)
         except Exception:
             logger.exception("the log of session %s was not given back", session.id)
+        session.terminated(error)
         if not self._shut:  # else nobody is left to ask
             self._ended.add(session.info())
         self.on_stopped.tell(session, reason)

@@ -183,6 +183,11 @@ class ScriptedClient:
     def read_on(self) -> None:
         self._transport.resume_reading()
 
+    @property
+    def unread_bytes(self) -> int:
+        """What was sent to this client and not yet read."""
+        return self._transport._far.unsent_bytes
+
     # Waiting
 
     async def until(self, condition: Callable[[], Any]) -> Any:
