@@ -362,13 +362,19 @@ class SessionSupervisor:
 
     async def _watch(self, session: Session, scope: anyio.CancelScope) -> None:
         """The crash boundary: nothing that breaks in a session gets past here."""
-        with scope:
-            try:
-                await session.work()
-            except BaseException as error:
-                if isinstance(error, asyncio.CancelledError) and anyio.current_effective_deadline() == -math.inf:
-                    raise  # the session was stopped; any other CancelledError is a failure like any other
-                self._crashed(session, error)
+        try:
+            with scope:
+                await self._work(session)
+        except asyncio.CancelledError:  # after a model that swallowed a cancel; the group would take it for its own end
+            logger.info("session %s ended late", session.id)
+
+    async def _work(self, session: Session) -> None:
+        try:
+            await session.work()
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and anyio.current_effective_deadline() == -math.inf:
+                raise  # the session was stopped; any other CancelledError is a failure like any other
+            self._crashed(session, error)
 
     # Ending
 
@@ -385,6 +391,13 @@ class SessionSupervisor:
             return
         del self._sessions[session.id]
         ended = self._ending[session.id] = anyio.Event()
+        if self._group is None:
+            await self._close(session, reason)
+        else:  # an end that has begun is completed, whether or not somebody still waits for it
+            self._group.start_soon(self._close, session, reason, name=f"end of {session.alias}")
+        await ended.wait()
+
+    async def _close(self, session: Session, reason: str) -> None:
         try:
             await session.close()
         except Exception:
@@ -392,9 +405,10 @@ class SessionSupervisor:
         finally:
             try:
                 self._end(session, reason)
+            except Exception:
+                logger.exception("session %s did not end in order", session.id)
             finally:
-                del self._ending[session.id]
-                ended.set()
+                self._ending.pop(session.id).set()
 
     def _crashed(self, session: Session, error: BaseException) -> None:
         logger.error("session %s crashed", session.id, exc_info=error)

@@ -7,11 +7,14 @@ import gc
 import weakref
 from pathlib import Path
 
+import anyio
 import pytest
 
 from agent_server.conversation.content import ImagePart
 from agent_server.conversation.events import MessageInserted
 from agent_server.providers.provider import Finished
+from agent_server.tools.ports import ToolContext
+from agent_server.tools.tool import ToolResult
 from agent_server.transport.memory import HIGH_WATER_BYTES
 
 from .puppets import PuppetModel, PuppetTool, forever, say, wants
@@ -160,3 +163,36 @@ async def test_what_was_streamed_before_a_crash_precedes_the_answer_to_its_promp
         assert client.text(session_id) == "last words"
         said = client.position(lambda frame: frame.get("method") == "session/update" and "last" in str(frame))
         assert said < client.position(lambda frame: frame.get("id") == prompt)
+
+
+@pytest.mark.promise("P8")
+@pytest.mark.parametrize("ender", ["session/close", "session/delete"])
+@in_loop
+async def test_an_end_that_is_withdrawn_halfway_still_ends_the_turn_in_order(tmp_path: Path, ender: str) -> None:
+    cleaned, cleaning = asyncio.Event(), asyncio.Event()
+
+    async def slow_to_stop(_: ToolContext) -> ToolResult:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cleaning.set()
+            with anyio.CancelScope(shield=True):
+                await cleaned.wait()
+        return ToolResult.text("done")
+
+    model, tool = PuppetModel(), PuppetTool(body=slow_to_stop)
+    async with one_client(model, tools=[tool]) as (client, made):
+        session_id = await client.new_session(str(tmp_path))
+        prompt = client.prompt(session_id)
+        await model.asked(1)
+        model.say(1, wants("puppet"), Finished("tool_use"))
+        await tool.begun.wait()
+        end = client.request(ender, sessionId=session_id)
+        await cleaning.wait()
+        client.notify("$/cancel_request", requestId=end)
+        await client.answer(end)
+        cleaned.set()
+        assert await client.stop_reason(prompt) == "cancelled"
+        assert client.updates(session_id, toolCallId="call_1")[-1]["status"] == "failed"
+        await client.until(lambda: made.stopped)
+        assert made.supervisor.live() == []

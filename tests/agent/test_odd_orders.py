@@ -274,17 +274,20 @@ async def test_lists_are_answered_and_true_while_200_sessions_come_and_go(tmp_pa
     async with one_client(forever(say("hi"))) as (client, made):
         kept: list[str] = []
         pages: list[int] = []
+        deletions: list[int] = []
         for number in range(200):
             session_id = await client.new_session(str(tmp_path))
             pages.append(client.request("session/list"))
             if number % 2:
-                client.request("session/delete", sessionId=session_id)
+                deletions.append(client.request("session/delete", sessionId=session_id))
             else:
                 kept.append(session_id)
         for page in pages:
             result = (await client.answer(page))["result"]
             ids = [entry["sessionId"] for entry in result["sessions"]]
             assert len(ids) == len(set(ids)) <= 50
+        for deletion in deletions:
+            await client.answer(deletion)
         found: list[str] = []
         cursor: dict[str, Any] = {}
         while True:

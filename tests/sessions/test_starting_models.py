@@ -166,3 +166,28 @@ async def test_a_model_that_swallows_a_cancel_while_it_starts_is_not_asked(tmp_p
         assert isinstance(outcome := await asked.outcome(), PromptStopped)
         assert outcome.stop_reason == "cancelled"
         assert model.seen == []
+
+
+@pytest.mark.promise("P4")
+@in_loop
+async def test_the_end_of_a_session_whose_model_swallowed_a_cancel_ends_no_other(tmp_path: Path) -> None:
+    class Stubborn(StartingModel):
+        async def wait_ready(self) -> None:
+            try:
+                await super().wait_ready()
+            except asyncio.CancelledError:
+                self.ready = True
+
+    stubborn, model = Stubborn(), PuppetModel()
+    async with SessionSupervisor(MemoryStore()) as supervisor:
+        session, other = supervisor.create(spec(tmp_path, stubborn)), supervisor.create(spec(tmp_path, model))
+        working = Asked(supervisor, other)
+        asked = Asked(supervisor, session)
+        await asyncio.wait_for(stubborn.looked.wait(), 5)
+        session.cancel()
+        await asked.outcome()
+        await supervisor.stop(session.id)
+        await model.asked(1)
+        model.finish(1)
+        assert isinstance(outcome := await working.outcome(), PromptStopped)
+        assert outcome.stop_reason == "end_turn"
