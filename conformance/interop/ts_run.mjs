@@ -1,5 +1,6 @@
 // Drives an agent through named steps, and prints one JSON line per step: {"step", "ok", "detail"}.
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { Readable, Writable } from "node:stream";
@@ -86,6 +87,14 @@ async function judge(name, step, run, budgetMs) {
   return ok;
 }
 
+/** Waits for the end of the agent: nobody else would reap it. */
+async function ended(child) {
+  child.stdin.end();
+  const timer = setTimeout(() => child.kill("SIGKILL"), STEP_MS);
+  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  clearTimeout(timer);
+}
+
 /** Runs the steps, by their names, against the agent AGENT in the directory WORKSPACE; ends the process. */
 export async function drive(steps, [commandJson, directory]) {
   const [command, ...args] = JSON.parse(commandJson);
@@ -104,5 +113,6 @@ export async function drive(steps, [commandJson, directory]) {
   for (const [name, step] of Object.entries(steps)) {
     allOk = (await judge(name, step, run, endsAt - performance.now())) && allOk;
   }
+  await ended(child);
   process.stdout.write("", () => process.exit(allOk ? 0 : 1));
 }
