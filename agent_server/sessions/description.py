@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agent_server.sessions.ports import ApprovalOption
@@ -66,8 +66,8 @@ class Description:
     created_at: str
     updated_at: str
     last_error: str | None
-    metadata: dict[str, Any] | None
-    llm_config: dict[str, Any] | None
+    metadata: dict[str, Any] | None = field(repr=False)
+    llm_config: dict[str, Any] | None = field(repr=False)
     limits: Limits
     provider_id: str
     model: str

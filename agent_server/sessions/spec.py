@@ -48,8 +48,8 @@ class SessionSpec:
     tools: ToolSet
     model: str | None = None
     limits: Limits = field(default_factory=Limits)
-    metadata: dict[str, Any] | None = None
-    llm_config: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = field(default=None, repr=False)
+    llm_config: dict[str, Any] | None = field(default=None, repr=False)
     system_prompt: SystemPrompt | None = None
 
 

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_server.protocol.capabilities import offers
+from agent_server.protocol.model import Model
 from agent_server.protocol.v1 import plain
 from agent_server.protocol.v1.client_services import ReadTextFileResponse
+from agent_server.protocol.v1.history import LoadSessionRequest, ResumeSessionRequest
 from agent_server.protocol.v1.initialize import InitializeRequest
 from agent_server.protocol.v1.prompt import CancelNotification, PromptRequest
 from agent_server.protocol.v1.session import NewSessionRequest
@@ -56,6 +58,37 @@ def test_a_plain_new_session_reads_like_the_model(raw: dict[str, Any]) -> None:
         model = NewSessionRequest.model_validate(raw)
         for name in ("cwd", "mcp_servers", "additional_directories", "system_prompt", "meta"):
             assert getattr(read, name) == getattr(model, name)
+
+
+@pytest.mark.parametrize(
+    ("plain_reading", "model_class"),
+    [(plain.plain_load, LoadSessionRequest), (plain.plain_resume, ResumeSessionRequest)],
+    ids=["load", "resume"],
+)
+@given(
+    maybe(
+        sessionId=st.text(max_size=4) | JUNK,
+        cwd=st.text(max_size=4) | JUNK,
+        mcpServers=JUNK,
+        additionalDirectories=JUNK,
+        systemPrompt=JUNK,
+        _meta=JUNK,
+    )
+)
+def test_a_plain_return_to_a_session_reads_like_the_model(
+    plain_reading: Any, model_class: type[Model], raw: dict[str, Any]
+) -> None:
+    read = plain_reading(raw)
+    if read is not None:
+        model = model_class.model_validate(raw)
+        for name in ("session_id", "cwd", "mcp_servers", "additional_directories", "system_prompt", "meta"):
+            assert getattr(read, name) == getattr(model, name)
+
+
+def test_the_usual_return_to_a_session_is_plain() -> None:
+    assert plain.plain_load({"sessionId": "s", "cwd": "/w", "mcpServers": []}) is not None
+    assert plain.plain_resume({"sessionId": "s", "cwd": "/w"}) is not None
+    assert plain.plain_load({"sessionId": "s", "cwd": "/w"}) is None, "the key is required"
 
 
 @given(maybe(sessionId=st.text(max_size=4) | JUNK, _meta=JUNK))

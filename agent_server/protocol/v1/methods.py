@@ -10,10 +10,12 @@ from agent_server.protocol.v1.plain import (
     plain_cancel,
     plain_empty,
     plain_initialize,
+    plain_load,
     plain_new_session,
     plain_permission,
     plain_prompt,
     plain_read,
+    plain_resume,
 )
 
 if TYPE_CHECKING:
@@ -124,6 +126,7 @@ SESSION_LOAD: Final[RequestMethod[LoadSessionRequest, LoadSessionResponse]] = Re
     f"{_HISTORY}:LoadSessionResponse",
     "loadSession",
     needs=needs_of_setup,
+    plain=plain_load,
     exclusive=True,
 )
 SESSION_RESUME: Final[RequestMethod[ResumeSessionRequest, ResumeSessionResponse]] = RequestMethod(
@@ -134,6 +137,7 @@ SESSION_RESUME: Final[RequestMethod[ResumeSessionRequest, ResumeSessionResponse]
     f"{_HISTORY}:ResumeSessionResponse",
     "sessionCapabilities.resume",
     needs=needs_of_setup,
+    plain=plain_resume,
     exclusive=True,
 )
 SESSION_LIST: Final[RequestMethod[ListSessionsRequest, ListSessionsResponse]] = RequestMethod(

@@ -59,6 +59,20 @@ class PlainNewSession:
         self.meta = None
 
 
+class PlainReopen:
+    """Reads like a LoadSessionRequest or a ResumeSessionRequest without MCP servers and further roots."""
+
+    __slots__ = ("additional_directories", "cwd", "mcp_servers", "meta", "session_id", "system_prompt")
+
+    def __init__(self, session_id: str, cwd: str) -> None:
+        self.session_id = session_id
+        self.cwd = cwd
+        self.additional_directories: list[str] = []
+        self.mcp_servers: list[Any] = []
+        self.system_prompt = None
+        self.meta = None
+
+
 class PlainText:
     """Reads like a TextContent."""
 
@@ -157,6 +171,17 @@ def plain_new_session(raw: dict[str, Any]) -> PlainNewSession | None:
     if "_meta" in raw or "systemPrompt" in raw:
         return None
     return PlainNewSession(cwd)
+
+
+def plain_load(raw: dict[str, Any]) -> PlainReopen | None:
+    """A ``session/load`` with a directory and nothing else."""
+    return plain_resume(raw) if raw.get("mcpServers") == [] else None
+
+
+def plain_resume(raw: dict[str, Any]) -> PlainReopen | None:
+    """A ``session/resume`` with a directory and nothing else."""
+    session_id, plain = raw.get("sessionId"), plain_new_session({"mcpServers": [], **raw})
+    return PlainReopen(session_id, plain.cwd) if type(session_id) is str and plain is not None else None
 
 
 def plain_prompt(raw: dict[str, Any]) -> PlainPrompt | None:
