@@ -25,7 +25,7 @@ def error_of(error: BaseException) -> tuple[int, str, Any]:
         return error.code, error.message, error.data
     if isinstance(error, SessionNotFound):
         data = {
-            "details": "no session with this id is live here",
+            "details": "there is no session with this id for this client",
             "reason": "not_found",
             "sessionId": error.session_id[:1024],
         }

@@ -508,7 +508,7 @@ OURS = [
     ),
 ]
 
-UNKNOWN = "no session with this id is live here"
+UNKNOWN = "there is no session with this id for this client"
 UNKNOWN_IDS = [
     *(
         row(method, {**BASES[method], "sessionId": session_id}, UNKNOWN, NOT_FOUND)
