@@ -38,6 +38,7 @@ class AgentConnection:
         self._features = features or Features()
         self._methods: AgentMethods | None = None
         self._client_capabilities: dict[str, Any] = {}
+        self._offers: dict[str, bool] = {}
         self._requested_version: int | None = None
         router = Router(AGENT_METHODS, AgentConnection, plain=True)
         self.connection = Connection(transport, router, self, self._find_session, opened=False)
@@ -61,15 +62,18 @@ class AgentConnection:
         self._requested_version = params.protocol_version
         capabilities = params.client_capabilities.to_wire()
         self._client_capabilities = capabilities
+        self._offers.clear()
         self.connection.open(offered=self._offered)
         result = initialize_result(self._features, capabilities)
         return answered(INITIALIZE.encoded(result), self._load_behind_the_answer)
 
     def _offered(self, path: str) -> bool:
         """Whether the client advertised it; what is no part of the protocol yet counts only where we serve such."""
-        if path in UNSTABLE_CLIENT_CAPABILITIES and not self._features.unstable:
-            return False
-        return offers(self._client_capabilities, path)
+        offered = self._offers.get(path)
+        if offered is None:
+            known = self._features.unstable or path not in UNSTABLE_CLIENT_CAPABILITIES
+            offered = self._offers[path] = known and offers(self._client_capabilities, path)
+        return offered
 
     def _load_behind_the_answer(self) -> None:
         self.connection.hurry()

@@ -27,12 +27,14 @@ NOTICE = (
     " Choose a model with `--model` or in `agent-server.toml`."
 )
 
+_MODELS = (ModelInfo("offline", "Offline (no model)"),)
+
 
 class OfflineProvider(SimpleProvider):
     """Deterministic work without a model: slash commands, plain sentences, and test prompts for editors.
 
     It asks for tools like any model does, so permissions, diffs and terminals are the real ones. It never reports
-    usage, because no tokens are spent. Its first answer in a conversation begins with one line that says how to
+    usage, because no tokens are spent. Its first answer in a conversation ends with one line that says how to
     configure a model (Req: CR-04).
     """
 
@@ -40,7 +42,7 @@ class OfflineProvider(SimpleProvider):
 
     def models(self) -> Sequence[ModelInfo]:
         """Return the one entry that stands for having no model."""
-        return [ModelInfo("offline", "Offline (no model)")]
+        return _MODELS
 
     def commands(self) -> Sequence[Command]:
         """Return the slash commands that users see; the test prompts are not among them (Req: SK-06)."""
