@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from agent_server.providers.provider import Provider
     from agent_server.sessions.supervisor import SessionSupervisor
     from agent_server.transport.port import Transport
+
+END_S = 0.25
+"""How long sessions may take to end when the client has been answered and has gone; one that is deaf to that is left."""
 
 STOP_SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP")
 
@@ -81,12 +86,18 @@ async def _serve(settings: Settings, wire: tuple[int, int], given: Provider | No
     agent = AgentConnection(transport, load_service, features)
     _end_on_signals(agent)
     serving = asyncio.create_task(agent.run(drain_s=settings.drain_s))
-    await asyncio.wait((serving, loaded), return_when=asyncio.FIRST_COMPLETED)
-    if loaded.done():
-        async with loaded.result():
+    limit = threading.Timer(END_S, os._exit, (0,))  # a thread: it works even where the loop does not turn any more
+    limit.daemon = True
+    serving.add_done_callback(lambda _serving: limit.start())
+    try:
+        await asyncio.wait((serving, loaded), return_when=asyncio.FIRST_COMPLETED)
+        if loaded.done():
+            async with loaded.result():
+                await serving
+        else:
             await serving
-    else:
-        await serving
+    finally:
+        limit.cancel()
 
 
 def _end_on_signals(agent: AgentConnection) -> None:

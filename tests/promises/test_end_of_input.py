@@ -141,3 +141,17 @@ def test_a_question_to_a_client_that_has_gone_is_a_refusal_and_the_turn_goes_on(
         assert agent.exit_code(within_s=1.8) == 0
         assert agent.frames()[-1]["result"]["stopReason"] == "max_turn_requests"
         assert not (tmp_path / "new.txt").exists()
+
+
+@pytest.mark.promise("P1")
+@pytest.mark.spec("D-73")
+@pytest.mark.parametrize("how", ["end", *SIGNALS])
+def test_a_turn_that_hears_no_cancel_does_not_hold_up_the_end(tmp_path: Path, how: object) -> None:
+    deaf = (sys.executable, str(Path(__file__).with_name("deaf_server.py")))
+    with agent_process(tmp_path, command=deaf) as agent:
+        session_id = agent.new_session(tmp_path)
+        prompt = agent.prompt(session_id, "hello")
+        agent.read_until(agent.said("What?"))
+        end(agent, how)
+        assert agent.exit_code(within_s=2.3) == 0
+        assert len([frame for frame in agent.frames() if frame.get("id") == prompt]) == 1
