@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from agent_server.transport.port import Transport
 
 END_S = 0.25
-"""How long sessions may take to end when the client has been answered and has gone; one that is deaf to that is left."""
+"""How long sessions may take to end when the client has been answered and has gone; one that is deaf is left."""
 
 STOP_SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP")
 
