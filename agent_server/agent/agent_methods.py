@@ -12,7 +12,8 @@ from agent_server.agent.session_handlers import AgentSession
 from agent_server.agent.setup import check_setup, extras_of, invalid, system_prompt_of
 from agent_server.agent.welcome import listed, load_result, new_session_result
 from agent_server.connection.handlers import Deferred, answered, handles
-from agent_server.connection.router import Router
+from agent_server.connection.outcome import INTERNAL_ERROR
+from agent_server.connection.router import METHOD_NOT_FOUND, Router
 from agent_server.errors import RpcError, SessionNotFound
 from agent_server.protocol.extensions import EXTENSION_AGENT_METHODS
 from agent_server.protocol.v1.methods import (
@@ -61,8 +62,6 @@ if TYPE_CHECKING:
     from agent_server.sessions.spec import SessionSpec
 
 AUTH_REQUIRED: Final = -32000
-INTERNAL_ERROR: Final = -32603
-METHOD_NOT_FOUND: Final = -32601
 
 SESSIONS_PER_PAGE: Final = 50
 

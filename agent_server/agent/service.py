@@ -25,7 +25,6 @@ class AgentService:
 
     Args:
         tools: the tools of every session.
-        model: what new sessions start with; None: the provider's first.
         choices_for: what a project at this directory may choose for its sessions: a model and limits.
         env_allow: environment variables that commands get besides the harmless ones.
     """

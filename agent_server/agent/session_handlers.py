@@ -8,7 +8,9 @@ from agent_server.agent.attachment import AskingOnly, ClientAttachment
 from agent_server.agent.content import parts_of
 from agent_server.agent.options import config_options
 from agent_server.agent.setup import invalid
+from agent_server.connection.answering import REQUEST_CANCELLED
 from agent_server.connection.handlers import Deferred, handles
+from agent_server.connection.outcome import INTERNAL_ERROR
 from agent_server.conversation.events import TurnFailure
 from agent_server.conversation.visible import visible
 from agent_server.errors import RpcError
@@ -38,17 +40,11 @@ if TYPE_CHECKING:
 
 MAX_LISTED_CHARS = 1000
 
-AUTH_REQUIRED = -32000
-INTERNAL_ERROR = -32603
-REQUEST_CANCELLED = -32800
-
 
 class AgentSession:
     """Answers for one session on one connection. The connection's client is attached to the session through it."""
 
-    def __init__(
-        self, service: AgentService, connection: Connection, session: Session, methods: AgentMethods
-    ) -> None:
+    def __init__(self, service: AgentService, connection: Connection, session: Session, methods: AgentMethods) -> None:
         self._service = service
         self._connection = connection
         self._methods = methods

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import orjson
 
-from agent_server.connection.answering import Answering, withdrawn
+from agent_server.connection.answering import REQUEST_CANCELLED, Answering, withdrawn
 from agent_server.connection.asking import Asking
 from agent_server.connection.handlers import Deferred, run_hook
 from agent_server.connection.lanes import MAX_WAITING, Lanes
@@ -40,7 +40,6 @@ R = TypeVar("R", bound="Model")
 logger = logging.getLogger(__name__)
 
 INVALID_REQUEST: Final = -32600
-REQUEST_CANCELLED: Final = -32800
 
 
 class Connection:
