@@ -11,7 +11,7 @@ from typing import Any
 
 from conformance.agent_link import AgentLink, Asked, Errored, Serve, spawned
 from conformance.options import PROMPTS, Options
-from conformance.services import EVERYTHING, UNSTABLE, friendly
+from conformance.services import EVERYTHING, FILE_TEXT, UNSTABLE, friendly
 from conformance.transcript import Entry, Transcript
 from conformance.verdicts import Blocked, Failure, NotExercised
 
@@ -20,6 +20,9 @@ AUTH_REQUIRED = -32000
 METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 RESOURCE_NOT_FOUND = -32002
+
+FILE = "a.txt"
+"""The file in the directory of every session; its text is `services.FILE_TEXT`."""
 
 TURN_UPDATES = (
     "user_message_chunk",
@@ -140,7 +143,7 @@ class Case:
         capabilities: Mapping[str, Any] | None = None,
         services: Mapping[str, Serve] | None = None,
     ) -> AsyncIterator[Session]:
-        """A session of an agent of its own, in an empty directory of its own."""
+        """A session of an agent of its own, in a directory of its own that holds nothing but `FILE`."""
         async with self.agent(capabilities=capabilities, services=services) as link, self.new_session(link) as session:
             yield session
 
@@ -153,7 +156,7 @@ class Case:
 
     @contextlib.asynccontextmanager
     async def new_session(self, link: AgentLink, **params: Any) -> AsyncIterator[Session]:
-        """One more session of this agent, in an empty directory of its own.
+        """One more session of this agent, in a directory of its own that holds nothing but `FILE`.
 
         Raises:
             Blocked: the agent wants a login first.
@@ -161,6 +164,7 @@ class Case:
         """
         with tempfile.TemporaryDirectory(prefix="conformance-", ignore_cleanup_errors=True) as directory:
             cwd = str(Path(directory).resolve())
+            Path(cwd, FILE).write_text(FILE_TEXT, encoding="utf-8")
             yield await make_session(link, cwd, **params)
 
 
