@@ -59,6 +59,11 @@ async def decline(params: Mapping[str, Any]) -> Any:
     return {"action": "decline"}
 
 
+async def dismiss(params: Mapping[str, Any]) -> Any:
+    """Answer a form or a page as a user who closes it without a word."""
+    return {"action": "cancel"}
+
+
 async def read_file(params: Mapping[str, Any]) -> Any:
     """Serve a text that stands in every file, or the file on disk where there is one."""
     path = Path(str(params.get("path")))
@@ -121,7 +126,7 @@ class Terminals:
 
 
 def friendly() -> dict[str, Serve]:
-    """A client that does what it is asked, and a user who allows everything, goes to every page and fills in no form."""
+    """A client that does what it is asked, and a user who allows all, goes to every page and fills in no form."""
     return {
         "session/request_permission": allow,
         "fs/read_text_file": read_file,

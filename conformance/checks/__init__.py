@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
-from conformance.checks import opening
+from conformance.checks import (
+    cancelling,
+    client_services,
+    opening,
+    permissions,
+    prompts,
+    questions,
+    settings,
+    tools,
+    unstable,
+)
 
-__all__ = ["opening"]
+__all__ = [
+    "cancelling",
+    "client_services",
+    "opening",
+    "permissions",
+    "prompts",
+    "questions",
+    "settings",
+    "tools",
+    "unstable",
+]
