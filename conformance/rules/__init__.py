@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from conformance.rules import frames
+from conformance.rules import client_services, compactions, frames, questions, settings, tools, turns
 
-__all__ = ["frames"]
+__all__ = ["client_services", "compactions", "frames", "questions", "settings", "tools", "turns"]
