@@ -70,6 +70,8 @@ async def _held(row: Requirement, case: Case, check: Callable[[Case], Any]) -> R
         verdict, why = ended.verdict, str(ended)
     except TimeoutError:
         verdict, why = Verdict.NOT_EXERCISED, f"the check did not end within {CHECK_S:g} s"
+    except Exception as error:  # noqa: BLE001  one check that stumbles over what an agent says must not end the run
+        verdict, why = Verdict.NOT_EXERCISED, f"the check itself broke: {error!r}"
     return Result(row, verdict, why, case.transcripts, time.monotonic() - began)
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from conformance.rules import frames
+from conformance.rules import frames, shapes
 
-__all__ = ["frames"]
+__all__ = ["frames", "shapes"]
