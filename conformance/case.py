@@ -154,9 +154,13 @@ class Case:
     async def initialize(self, link: AgentLink) -> Mapping[str, Any]:
         """Open the connection as an ordinary client; what the agent answered."""
         answer = await link.request("initialize", initialize_params(link.transcript.offered))
+        await self.log_in(link)
+        return answer
+
+    async def log_in(self, link: AgentLink) -> None:
+        """Use the login of the run, if it has one."""
         if self.options.login is not None:
             await link.request("authenticate", {"methodId": self.options.login})
-        return answer
 
     @contextlib.asynccontextmanager
     async def new_session(self, link: AgentLink, **params: Any) -> AsyncIterator[Session]:

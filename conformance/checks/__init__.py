@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from conformance.checks import opening
+from conformance.checks import ending, framing, history, listing, login, messages, opening, sessions
 
-__all__ = ["opening"]
+__all__ = ["ending", "framing", "history", "listing", "login", "messages", "opening", "sessions"]

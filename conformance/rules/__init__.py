@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from conformance.rules import frames, shapes
+from conformance.rules import frames, sessions, shapes
 
-__all__ = ["frames", "shapes"]
+__all__ = ["frames", "sessions", "shapes"]
