@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -43,6 +43,8 @@ class Schema:
         # By the identity of a shape: each lives as long as this object, which holds the document.
         self._validators: dict[int, Any] = {}
         self._consts: dict[int, Mapping[str, object]] = {}
+        # What was found in values that are said again and again, such as the answers to initialize.
+        self._found: dict[tuple[str, int, str], list[str]] = {}
 
     def knows(self, method: str) -> bool:
         return method in self.methods
@@ -57,13 +59,13 @@ class Schema:
             return []
         value = {} if value is None else value
         if method != "session/update" or not isinstance(value, dict):
-            return list(self._against(shape, value, part))
+            return self._remembered(self._against, shape, value, part)
         found = list(self._against(self._around_update, value, part))
         update = value.get("update")
         if isinstance(update, dict):
             own = self._update_shape(update)
             unknown = [f"params.update: the protocol knows no update {_brief(repr(update.get('sessionUpdate')))}"]
-            found += unknown if own is None else self._against(own, update, "params.update")
+            found += unknown if own is None else self._remembered(self._against, own, update, "params.update")
         return found
 
     def foreign(self, method: str, part: Part, value: object) -> list[str]:
@@ -72,11 +74,19 @@ class Schema:
         if shape is None:
             return []
         if method != "session/update" or not isinstance(value, dict):
-            return list(self._foreign([shape], value, part))
-        found = list(self._foreign([self._around_update], value, part))
+            return self._remembered(self._foreign_to, shape, value, part)
+        found = list(self._foreign_to(self._around_update, value, part))
         update = value.get("update")
         own = self._update_shape(update) if isinstance(update, dict) else None
-        return found if own is None else [*found, *self._foreign([own], update, "params.update")]
+        return found if own is None else found + self._remembered(self._foreign_to, own, update, "params.update")
+
+    def _remembered(
+        self, look: Callable[[Shape, object, str], Iterator[str]], shape: Shape, value: object, path: str
+    ) -> list[str]:
+        key = look.__name__, id(shape), repr(value)
+        if key not in self._found:
+            self._found[key] = list(look(shape, value, path))
+        return list(self._found[key])
 
     def _shape(self, method: str, part: Part) -> Shape | None:
         known = self.methods.get(method)
@@ -141,7 +151,8 @@ class Schema:
     def _fitting(self, alternatives: Sequence[Shape], value: object) -> Iterator[Shape]:
         """The alternatives that fit; where none does, those that its constants point at."""
         named = [part for part in alternatives if self._may_be(part, value)]
-        for part in [part for part in named if self._validator(part).is_valid(value)] or named or alternatives:
+        fitting = [part for part in named if len(named) == 1 or self._validator(part).is_valid(value)]
+        for part in fitting or named or alternatives:
             yield from self._branches(part, value)
         # What tells alternatives apart may also be said of the one that needs no telling.
         tells = {key for part in alternatives for key in self._constants(part)}
@@ -151,6 +162,8 @@ class Schema:
     def _may_be(self, shape: Shape, value: object) -> bool:
         if not isinstance(value, dict):
             return True
+        if shape.get("type", "object") != "object" and "object" not in shape["type"]:
+            return False
         return all(value.get(key) == constant for key, constant in self._constants(shape).items())
 
     def _constants(self, shape: Shape) -> Mapping[str, object]:

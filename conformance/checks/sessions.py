@@ -131,7 +131,7 @@ async def works_in_its_directory(case: Case) -> None:
         async with case.agent(cwd=elsewhere) as link, case.new_session(link) as session:
             Path(session.cwd, "a.txt").write_text("a\n", encoding="utf-8")
             await (await session.start(case.text("fs"))).answer()
-            paths = [str(entry.params.get("path")) for entry in link.transcript.sent_by("agent") if _touches_file(entry)]
+            paths = [str(entry.params.get("path")) for entry in link.transcript.entries if _touches_file(entry)]
             for path in paths:
                 if _is_below(path, elsewhere):
                     raise Failure(f"{path} is below the directory in which the agent was started")
