@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
-from conformance.rules import client_services, compactions, frames, questions, settings, tools, turns
+from conformance.rules import (
+    client_services,
+    compactions,
+    frames,
+    questions,
+    sessions,
+    settings,
+    shapes,
+    tools,
+    turns,
+)
 
-__all__ = ["client_services", "compactions", "frames", "questions", "settings", "tools", "turns"]
+__all__ = [
+    "client_services",
+    "compactions",
+    "frames",
+    "questions",
+    "sessions",
+    "settings",
+    "shapes",
+    "tools",
+    "turns",
+]
