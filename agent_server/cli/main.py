@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from agent_server.cli.first_answer import Opening
+
 USAGE_ERROR = 2
 
 _SETTING_FLAGS = (
@@ -27,8 +29,11 @@ _SETTING_FLAGS = (
 )
 
 
-def run_serve(arguments: Sequence[str], wire: tuple[int, int]) -> int:
-    """Serve ACP on two descriptors until the client has gone; the exit code."""
+def run_serve(arguments: Sequence[str], wire: tuple[int, int], opening: Opening | None = None) -> int:
+    """Serve ACP on two descriptors until the client has gone; the exit code.
+
+    ``opening``: what has happened on them so far.
+    """
     from agent_server.cli.serve import serve_stdio
 
     try:
@@ -37,7 +42,8 @@ def run_serve(arguments: Sequence[str], wire: tuple[int, int]) -> int:
         return _fail(str(error))
     except SystemExit as exit_:  # argparse: a wrong flag
         return int(exit_.code or 0)
-    return serve_stdio(resolved.settings, wire, warnings=resolved.warnings, log_stderr="--log-stderr" in arguments)
+    log_stderr = "--log-stderr" in arguments
+    return serve_stdio(resolved.settings, wire, opening=opening, warnings=resolved.warnings, log_stderr=log_stderr)
 
 
 def run_command(arguments: Sequence[str]) -> int:
