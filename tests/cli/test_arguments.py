@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agent_server.cli.main import argument_parser, plain_flags
 
-FLAGS = st.sampled_from(["--model", "--drain-s", "--log-file", "--model=a", "--unstable", "--trace", "--mod", "-V", "x"])
+FLAGS = st.sampled_from(["--model", "--drain-s", "--log-file", "--model=a", "--unstable", "--trace", "--mod", "-V"])
 VALUES = st.sampled_from(["offline", "0.5", "-1", "", "a b", "=", "--", "-", "--model"])
 
 
