@@ -87,15 +87,14 @@ def _nothing_was_chosen(arguments: Sequence[str], environment: Mapping[str, str]
         os.stat(user_file_path(environment))
     except FileNotFoundError:
         return True
-    except (OSError, ValueError):
-        pass
+    except (OSError, ValueError):  # something is there, or nobody can say
+        return False
     return False
 
 
 def _first_read(descriptor: int) -> bytes | None:
     """What the client has said; None if it says nothing for so long that everything is loaded meanwhile."""
     try:
-        from importlib import import_module
         from select import POLLIN, poll
 
         ready = poll()
@@ -103,7 +102,7 @@ def _first_read(descriptor: int) -> bytes | None:
         for name in _MEANWHILE:
             if ready.poll(0):
                 return os.read(descriptor, READ_BYTES)
-            import_module(name)
+            __import__(name)
     except (ImportError, OSError):
         pass  # whoever reads next meets the same
     return None
