@@ -19,6 +19,9 @@ from conformance.verdicts import NotExercised
 LINE_LIMIT_BYTES = 64 * 1024 * 1024
 STDERR_SHOWN_BYTES = 2000
 
+STARTING = 4
+"""How many times as long the first answer may take: many agents are started side by side."""
+
 
 class NoAnswer(NotExercised):
     """The agent did not answer in time, or went away before it did."""
@@ -67,10 +70,11 @@ class Asked:
         Raises:
             NoAnswer: none came in time.
         """
+        patience_s = timeout_s or self.link.patience_s
         try:
-            return await asyncio.wait_for(asyncio.shield(self._answered), timeout_s or self.link.timeout_s)
+            return await asyncio.wait_for(asyncio.shield(self._answered), patience_s)
         except TimeoutError:
-            raise NoAnswer(f"{self.method} was not answered within {timeout_s or self.link.timeout_s:g} s") from None
+            raise NoAnswer(f"{self.method} was not answered within {patience_s:g} s") from None
 
     async def result(self, timeout_s: float | None = None) -> Mapping[str, Any]:
         """The result, null read as an empty object.
@@ -111,6 +115,12 @@ class AgentLink:
         self._heard = asyncio.Condition()
         self._serving: set[asyncio.Task[None]] = set()
         self._reading = asyncio.create_task(self._read())
+
+    @property
+    def patience_s(self) -> float:
+        """How long an answer may take; longer while the agent has said nothing yet, for it may still be starting."""
+        started = any(True for _ in self.transcript.sent_by("agent"))
+        return self.timeout_s if started else self.timeout_s * STARTING
 
     # -- out
 
