@@ -132,18 +132,14 @@ class AgentLink:
         await self.write_unrecorded(data)
 
     async def write_unrecorded(self, data: bytes) -> None:
-        """Bytes as they are.
-
-        Raises:
-            NoAnswer: the agent reads no more.
-        """
+        """Bytes as they are. An agent that reads them no more answers no request from then on (`NoAnswer`)."""
         try:
             self._stdin.write(data)
             await asyncio.wait_for(self._stdin.drain(), self.timeout_s)
         except TimeoutError:
-            raise NoAnswer("the agent stopped reading") from None
+            self._fail_open("the agent stopped reading")
         except OSError:
-            raise NoAnswer(f"the agent reads no more ({await self._how_it_ended()})") from None
+            self._fail_open(f"the agent reads no more ({await self._how_it_ended()})")
         if self._reading.done():
             self._fail_open()
 
@@ -257,13 +253,12 @@ class AgentLink:
             answer["result"] = await service(entry.params)
         except Refusal as refusal:
             answer["error"] = {"code": refusal.code, "message": refusal.message}
-        with contextlib.suppress(NoAnswer):
-            await self.write(orjson.dumps(answer) + b"\n")
+        await self.write(orjson.dumps(answer) + b"\n")
 
-    def _fail_open(self) -> None:
+    def _fail_open(self, why: str = "the agent went away") -> None:
         for entry, future in self._asked.items():
             if not future.done():
-                future.set_exception(NoAnswer(f"the agent went away before it answered {entry.method}"))
+                future.set_exception(NoAnswer(f"{entry.method} was not answered: {why}"))
                 future.exception()  # nobody has to ask for it
         self._asked.clear()
 

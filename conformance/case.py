@@ -250,11 +250,11 @@ async def still_answers(link: AgentLink) -> None:
     Raises:
         Failure: it answers neither.
     """
-    asked = await _written(link, "_conformance/are_you_there", {})
+    asked = await link.ask("_conformance/are_you_there", {})
     with contextlib.suppress(NoAnswer):
         await asked.answer(min(STRANGE_METHOD_S, link.timeout_s))
         return
-    await answered(await _written(link, "session/new", {"cwd": tempfile.gettempdir(), "mcpServers": []}))
+    await answered(await link.ask("session/new", {"cwd": tempfile.gettempdir(), "mcpServers": []}))
 
 
 @contextlib.asynccontextmanager
@@ -271,10 +271,3 @@ async def nothing_else_is_broken(case: Case) -> AsyncIterator[None]:
         async with case.session() as session:
             await session.prompt(case.text("plain"))
         raise
-
-
-async def _written(link: AgentLink, method: str, params: object) -> Asked:
-    try:
-        return await link.ask(method, params)
-    except NoAnswer as ended:
-        raise Failure(str(ended)) from None
