@@ -91,6 +91,16 @@ class Case:
         """The capabilities of a client that can do all that is asked for in this run."""
         return UNSTABLE if self.options.unstable else EVERYTHING
 
+    def makes_sessions(self) -> None:
+        """For what is refused: see that it is not refused because everything is.
+
+        Raises:
+            Blocked: the agent wants a login first.
+            NotExercised: it makes no sessions at all.
+        """
+        if "session_refused" in self.profile:
+            raise self.profile["session_refused"]
+
     def text(self, name: str) -> str:
         """The prompt of that name (`options.PROMPTS`).
 
@@ -184,6 +194,8 @@ async def make_session(link: AgentLink, cwd: str, **params: Any) -> Session:
     session_id = made.get("sessionId")
     if not isinstance(session_id, str):
         raise NotExercised("session/new told no session id")
+    if [entry.result.get("sessionId") for entry in link.transcript.sent_by("agent")].count(session_id) > 1:
+        raise NotExercised("two sessions have one id")
     return Session(link, session_id, cwd, made)
 
 
