@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import AsyncIterator
+
+import orjson
 
 from conformance.agent_link import Asked, NoAnswer
 from conformance.case import TURN_UPDATES, Case, Session, answered, still_answers, succeeds
@@ -22,7 +26,7 @@ async def answered_as_cancelled(case: Case) -> None:
     async with case.session() as session:
         asked = await working(case, session)
         await session.cancel()
-        _is_cancelled(await answered(asked))
+        await _is_cancelled(case, asked)
 
 
 @check("cancel.soon")
@@ -31,7 +35,7 @@ async def soon(case: Case) -> None:
         asked = await working(case, session)
         began = time.monotonic()
         await session.cancel()
-        await asked.answer(max(case.options.timeout_s, 2 * SOON_S))
+        await _patiently(case, asked)
         took = time.monotonic() - began
         if took > SOON_S:
             raise Failure(f"the cancelled prompt was answered after {took:.1f} s")
@@ -98,15 +102,21 @@ async def while_asking(case: Case) -> None:
     held = Held(say_cancelled)
     async with case.session(services={"session/request_permission": held.serve}) as session:
         asked = await cancelled_while_asking(case, session, held)
-        _is_cancelled(await answered(asked))
+        async with _only_here(case):
+            await _is_cancelled(case, asked)
 
 
 @check("cancel.right-behind")
 async def right_behind(case: Case) -> None:
     async with case.agent() as link, case.new_session(link) as first, case.new_session(link) as second:
         await _cancelled(case, first)
-        asked = await second.start(case.text("busy"))
-        await second.cancel()
+        prompt = {"sessionId": second.id, "prompt": [{"type": "text", "text": case.text("busy")}]}
+        line = link.request_line("session/prompt", prompt)
+        asked = link.expect("session/prompt", line)
+        cancel = orjson.dumps({"jsonrpc": "2.0", "method": "session/cancel", "params": {"sessionId": second.id}})
+        link.transcript.add("client", cancel)
+        # In one write: whoever handles messages side by side may overtake himself.
+        await link.write_unrecorded(line + b"\n" + cancel + b"\n")
         await answered(asked)
 
 
@@ -116,13 +126,16 @@ async def withdrawn(case: Case) -> None:
         asked = await working(case, session)
         await session.link.notify("$/cancel_request", {"requestId": asked.entry.message["id"]})
         try:
-            entry = await asked.answer(min(HEEDED_S, case.options.timeout_s))
+            entry = await asked.answer(HEEDED_S)
         except NoAnswer:
             await session.cancel()
+            async with _only_here(case):
+                await answered(asked)  # it is not, if the prompt was stopped by then
             raise NotApplicable("the agent does not heed $/cancel_request") from None
         error = entry.message.get("error")
         if isinstance(error, dict) and error.get("code") != WITHDRAWN:
-            raise Failure(f"the prompt that was withdrawn is answered with the error {error.get('code')}")
+            async with _only_here(case):
+                raise Failure(f"the prompt that was withdrawn is answered with the error {error.get('code')}")
 
 
 @check("withdraw.unknown")
@@ -152,16 +165,54 @@ async def _cancelled(case: Case, session: Session) -> Asked:
     """
     asked = await working(case, session)
     await session.cancel()
-    await asked.answer()
+    await _patiently(case, asked)
     return asked
 
 
-def _is_cancelled(answer: Entry) -> None:
-    if "error" in answer.message:
+async def _patiently(case: Case, asked: Asked) -> Entry:
+    """The answer to a cancelled prompt, also if it comes late: that is for ``cancel.soon`` to judge."""
+    return await asked.answer(max(case.options.timeout_s, 2 * SOON_S))
+
+
+async def _is_cancelled(case: Case, asked: Asked) -> None:
+    try:
+        answer = await _patiently(case, asked)
+    except NoAnswer as ended:
+        raise Failure(str(ended)) from None
+    if answer.message.get("error") is not None:
         raise Failure(f"the cancelled prompt was answered with an error ({answer.shown().strip()[:200]})")
     reason = answer.result.get("stopReason")
     if reason != "cancelled":
         raise Failure(f"the cancelled prompt was answered with the stop reason {reason!r}")
+
+
+@contextlib.asynccontextmanager
+async def _only_here(case: Case) -> AsyncIterator[None]:
+    """Lets a failure inside count only if a prompt that is just cancelled is answered as it must be.
+
+    Raises:
+        NotExercised: it is not, which is for ``cancel.stop-reason`` to judge.
+    """
+    try:
+        yield
+    except Failure:
+        if not await _cancels_properly(case):
+            raise NotExercised("no cancelled prompt is answered as it must be") from None
+        raise
+
+
+async def _cancels_properly(case: Case) -> bool:
+    async with case.session() as session:
+        try:
+            asked = await working(case, session)
+        except NotExercised:
+            return True  # there is no busy prompt to see that with
+        await session.cancel()
+        try:
+            await _is_cancelled(case, asked)
+        except Failure:
+            return False
+    return True
 
 
 def _no_strays(answers: list[Entry]) -> None:
