@@ -94,6 +94,16 @@ class Case:
         """The capabilities of a client that can do all that is asked for in this run."""
         return UNSTABLE if self.options.unstable else EVERYTHING
 
+    def makes_sessions(self) -> None:
+        """For what is refused: see that it is not refused because everything is.
+
+        Raises:
+            Blocked: the agent wants a login first.
+            NotExercised: it makes no sessions at all.
+        """
+        if "session_refused" in self.profile:
+            raise self.profile["session_refused"]
+
     def text(self, name: str) -> str:
         """The prompt of that name (`options.PROMPTS`).
 
@@ -188,6 +198,8 @@ async def make_session(link: AgentLink, cwd: str, **params: Any) -> Session:
     session_id = made.get("sessionId")
     if not isinstance(session_id, str):
         raise NotExercised("session/new told no session id")
+    if [entry.result.get("sessionId") for entry in link.transcript.sent_by("agent")].count(session_id) > 1:
+        raise NotExercised("two sessions have one id")
     return Session(link, session_id, cwd, made)
 
 
@@ -254,11 +266,11 @@ async def still_answers(link: AgentLink) -> None:
     Raises:
         Failure: it answers neither.
     """
-    asked = await _written(link, "_conformance/are_you_there", {})
+    asked = await link.ask("_conformance/are_you_there", {})
     with contextlib.suppress(NoAnswer):
         await asked.answer(min(STRANGE_METHOD_S, link.timeout_s))
         return
-    await answered(await _written(link, "session/new", {"cwd": tempfile.gettempdir(), "mcpServers": []}))
+    await answered(await link.ask("session/new", {"cwd": tempfile.gettempdir(), "mcpServers": []}))
 
 
 @contextlib.asynccontextmanager
@@ -275,10 +287,3 @@ async def nothing_else_is_broken(case: Case) -> AsyncIterator[None]:
         async with case.session() as session:
             await session.prompt(case.text("plain"))
         raise
-
-
-async def _written(link: AgentLink, method: str, params: object) -> Asked:
-    try:
-        return await link.ask(method, params)
-    except NoAnswer as ended:
-        raise Failure(str(ended)) from None

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from conformance.agent_link import Errored, NoAnswer
 from conformance.case import Case
-from conformance.gates import is_open, look_at
+from conformance.gates import NoVersion, is_open, look_at
 from conformance.options import PROMPTS, Options
 from conformance.registry import Rule, all_checks, all_rules
 from conformance.requirements import Requirement
@@ -18,6 +19,7 @@ from conformance.verdicts import Blocked, Ended, NotApplicable, NotExercised, Re
 CHECK_S = 60.0
 SHOWN_BREAKS = 3
 
+OPENING = "init.same-version"
 LAST = {"auth.logout"}
 """Checks that end what all others need."""
 
@@ -33,7 +35,7 @@ async def judge_agent(
     try:
         profile = await look_at(probe)
     except Ended as ended:
-        results = [Result(row, Verdict.NOT_EXERCISED, str(ended), probe.transcripts) for row in rows]
+        results = [Result(row, _without_profile(row, ended), str(ended), probe.transcripts) for row in rows]
         for result in results:
             told(result)
         return results
@@ -63,6 +65,12 @@ async def judge_agent(
         found[row.id] = _ruled(row, rules[row.id], profile, transcripts)
         told(found[row.id])
     return [found[row.id] for row in rows if row.id in found]
+
+
+def _without_profile(row: Requirement, ended: Ended) -> Verdict:
+    """What can be said of a requirement where the connection could not even be opened."""
+    spoke = isinstance(ended, NoVersion | NoAnswer | Errored)
+    return Verdict.FAIL if spoke and row.id == OPENING else Verdict.NOT_EXERCISED
 
 
 async def _held(row: Requirement, case: Case, check: Callable[[Case], Any]) -> Result:

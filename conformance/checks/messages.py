@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-from conformance.agent_link import AgentLink
+from conformance.agent_link import AgentLink, NoAnswer
 from conformance.case import (
     METHOD_NOT_FOUND,
+    STRANGE_METHOD_S,
     Case,
     answered,
     expect_error,
@@ -101,11 +103,24 @@ async def ignores_meta_that_is_none(case: Case) -> None:
 @check("rpc.reads-while-busy")
 async def reads_while_busy(case: Case) -> None:
     async with case.session() as session:
+        link = session.link
+        knows_strangers = await _answers_strangers(link)
         asked = await session.start(case.text("busy"))
-        await session.link.quiet(case.options.quiet_s)
+        await link.quiet(case.options.quiet_s)
         if asked.done:
             raise NotExercised("the prompt that works until it is cancelled ended by itself")
-        await still_answers(session.link)
+        params = {"cwd": session.cwd, "mcpServers": []}
+        await answered(await link.ask("session/new", params))
+        if knows_strangers and not await _answers_strangers(link, link.timeout_s):
+            raise Failure("an unknown method is answered while the agent is idle, and is not while it is busy")
+
+
+async def _answers_strangers(link: AgentLink, timeout_s: float = STRANGE_METHOD_S) -> bool:
+    asked = await link.ask("_conformance/are_you_there", {})
+    with contextlib.suppress(NoAnswer):
+        await asked.answer(timeout_s)
+        return True
+    return False
 
 
 async def _left_alone(link: AgentLink, quiet_s: float) -> None:

@@ -36,7 +36,14 @@ STRANGE_CAPABILITIES = {
     "fs": {"readTextFile": True, "writeTextFile": True, "conformance": 1},
     "session": {"conformance": {}},
 }
-MALFORMED_CAPABILITIES = {"fs": 5, "terminal": "yes", "elicitation": [], "session": {"configOptions": True}}
+MALFORMED_CAPABILITIES = {
+    "fs": {"readTextFile": "yes", "writeTextFile": 1},
+    "terminal": "yes",
+    "elicitation": [],
+    "session": {"configOptions": True},
+}
+USES = {"fs": "fs/", "terminal": "terminal/"}
+"""Prompt -> how the methods begin that it must not use where they are not offered."""
 
 
 @check("init.same-version")
@@ -86,6 +93,19 @@ async def ignores_unknown_capabilities(case: Case) -> None:
 @check("init.malformed-capabilities")
 async def ignores_malformed_capabilities(case: Case) -> None:
     await _serves_who_offers(case, MALFORMED_CAPABILITIES)
+    await _serves_who_offers(case, {"fs": 5, "terminal": [], "elicitation": "form", "session": None})
+    for prompt, methods in USES.items():
+        used = case.options.prompts.get(prompt) and await _uses(case, prompt, methods, MALFORMED_CAPABILITIES)
+        if used and not await _uses(case, prompt, methods, {}):
+            raise Failure(f"{used} is used by the word of a malformed capability")
+
+
+async def _uses(case: Case, prompt: str, methods: str, capabilities: Mapping[str, Any]) -> str | None:
+    """The first method of these that a prompt uses, if any."""
+    async with case.session(capabilities=capabilities) as session:
+        await (await session.start(case.text(prompt))).answer()
+        used = [entry.method for entry in session.link.transcript.sent_by("agent") if entry.is_request]
+        return next((method for method in used if method is not None and method.startswith(methods)), None)
 
 
 @check("init.missing-version")
