@@ -7,13 +7,16 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conformance.agent_link import AgentLink, Asked, Errored, NoAnswer, Serve, spawned
 from conformance.options import PROMPTS, Options
 from conformance.services import EVERYTHING, FILE_TEXT, UNSTABLE, friendly
 from conformance.transcript import Entry, Transcript
 from conformance.verdicts import Blocked, Failure, NotExercised
+
+if TYPE_CHECKING:
+    from conformance.shown import Shown
 
 PROTOCOL_VERSION = 1
 AUTH_REQUIRED = -32000
@@ -79,7 +82,8 @@ class Session:
 
 @dataclass(eq=False)
 class Case:
-    """The means of one check. ``profile``: what the agent said of itself (`profile.look_at`).
+    """The means of one check. ``profile``: what the agent said of itself (`gates.look_at`). ``shown``: what it shows at
+    each prompt, for checks that need not see it themselves.
 
     Every agent that the check starts adds a transcript to ``transcripts``, on which the rules are judged too.
     """
@@ -88,6 +92,7 @@ class Case:
     options: Options
     profile: Mapping[str, Any] = field(default_factory=dict)
     transcripts: list[Transcript] = field(default_factory=list)
+    shown: Shown | None = None
 
     @property
     def everything(self) -> Mapping[str, Any]:

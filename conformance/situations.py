@@ -8,6 +8,7 @@ from typing import Any
 
 from conformance.agent_link import AgentLink, Asked, Errored, Serve
 from conformance.case import AUTH_REQUIRED, Case, Session
+from conformance.shown import Shown
 from conformance.transcript import Entry
 from conformance.verdicts import Blocked, Failure, NotExercised
 
@@ -95,11 +96,9 @@ async def only_when_offered(
         Failure: it is used without being offered.
     """
     text = case.text(prompt)
-    async with case.session() as session:
-        asked = await session.start(text)
-        await asked.answer()
-        if not any(uses(entry) for entry in session.link.transcript.sent_by("agent")):
-            raise NotExercised(f"the prompt {text!r} shows no {what} to a client that offers everything")
+    shown = await (case.shown or Shown(case.options, case.profile)).at(prompt)
+    if not any(uses(entry) for transcript in shown for entry in transcript.sent_by("agent")):
+        raise NotExercised(f"the prompt {text!r} shows no {what} to a client that offers everything")
     async with case.session(capabilities=without) as session:
         asked = await session.start(text)
         await asked.answer()

@@ -44,9 +44,12 @@ async def soon(case: Case) -> None:
 @check("cancel.nothing-after")
 async def nothing_after(case: Case) -> None:
     async with case.session() as session:
-        await _cancelled(case, session)
-        for entry in await session.link.quiet(case.options.quiet_s):
-            if entry.session_id == session.id and (entry.update_kind in TURN_UPDATES or entry.is_request):
+        answer = await _cancelled(case, session)
+        await session.link.quiet(case.options.quiet_s)
+        entries = session.link.transcript.entries
+        for entry in entries[entries.index(answer) + 1 :]:
+            of_its_turn = entry.update_kind in TURN_UPDATES or entry.is_request
+            if entry.sender == "agent" and entry.session_id == session.id and of_its_turn:
                 raise Failure(f"it came after the answer ({entry.shown().strip()[:200]})")
 
 
@@ -152,21 +155,21 @@ async def cancelled_while_asking(case: Case, session: Session, held: Held) -> As
     """A prompt that was cancelled while it asked for a permission, the question answered (by ``held``) after that."""
     asked = await session.start(case.text("permission"))
     await request_of(asked, "session/request_permission")
+    await session.link.quiet(case.options.quiet_s)
     await session.cancel()
     held.let()
     return asked
 
 
-async def _cancelled(case: Case, session: Session) -> Asked:
-    """The busy prompt, cancelled and answered somehow.
+async def _cancelled(case: Case, session: Session) -> Entry:
+    """The answer to the busy prompt, which was cancelled: whatever it is.
 
     Raises:
         NotExercised: it cannot be cancelled, or ends by itself.
     """
     asked = await working(case, session)
     await session.cancel()
-    await _patiently(case, asked)
-    return asked
+    return await _patiently(case, asked)
 
 
 async def _patiently(case: Case, asked: Asked) -> Entry:
