@@ -7,19 +7,25 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conformance.agent_link import AgentLink, Asked, Errored, NoAnswer, Serve, spawned
 from conformance.options import PROMPTS, Options
-from conformance.services import EVERYTHING, UNSTABLE, friendly
+from conformance.services import EVERYTHING, FILE_TEXT, UNSTABLE, friendly
 from conformance.transcript import Entry, Transcript
 from conformance.verdicts import Blocked, Failure, NotExercised
+
+if TYPE_CHECKING:
+    from conformance.shown import Shown
 
 PROTOCOL_VERSION = 1
 AUTH_REQUIRED = -32000
 METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 RESOURCE_NOT_FOUND = -32002
+
+FILE = "a.txt"
+"""The file in the directory of every session; its text is `services.FILE_TEXT`."""
 
 STRANGE_METHOD_S = 1.0
 """How long the answer to a method that nobody knows is waited for before something else is asked."""
@@ -76,7 +82,8 @@ class Session:
 
 @dataclass(eq=False)
 class Case:
-    """The means of one check. ``profile``: what the agent said of itself (`profile.look_at`).
+    """The means of one check. ``profile``: what the agent said of itself (`gates.look_at`). ``shown``: what it shows at
+    each prompt, for checks that need not see it themselves.
 
     Every agent that the check starts adds a transcript to ``transcripts``, on which the rules are judged too.
     """
@@ -85,6 +92,7 @@ class Case:
     options: Options
     profile: Mapping[str, Any] = field(default_factory=dict)
     transcripts: list[Transcript] = field(default_factory=list)
+    shown: Shown | None = None
 
     @property
     def everything(self) -> Mapping[str, Any]:
@@ -157,7 +165,7 @@ class Case:
         capabilities: Mapping[str, Any] | None = None,
         services: Mapping[str, Serve] | None = None,
     ) -> AsyncIterator[Session]:
-        """A session of an agent of its own, in an empty directory of its own."""
+        """A session of an agent of its own, in a directory of its own that holds nothing but `FILE`."""
         async with self.agent(capabilities=capabilities, services=services) as link, self.new_session(link) as session:
             yield session
 
@@ -174,7 +182,7 @@ class Case:
 
     @contextlib.asynccontextmanager
     async def new_session(self, link: AgentLink, **params: Any) -> AsyncIterator[Session]:
-        """One more session of this agent, in an empty directory of its own.
+        """One more session of this agent, in a directory of its own that holds nothing but `FILE`.
 
         Raises:
             Blocked: the agent wants a login first.
@@ -182,6 +190,7 @@ class Case:
         """
         with tempfile.TemporaryDirectory(prefix="conformance-", ignore_cleanup_errors=True) as directory:
             cwd = str(Path(directory).resolve())
+            Path(cwd, FILE).write_text(FILE_TEXT, encoding="utf-8")
             yield await make_session(link, cwd, **params)
 
 

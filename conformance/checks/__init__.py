@@ -2,6 +2,40 @@
 
 from __future__ import annotations
 
-from conformance.checks import ending, framing, history, listing, login, messages, opening, sessions
+from conformance.checks import (
+    cancelling,
+    client_services,
+    ending,
+    framing,
+    history,
+    listing,
+    login,
+    messages,
+    opening,
+    permissions,
+    prompts,
+    questions,
+    sessions,
+    settings,
+    tools,
+    unstable,
+)
 
-__all__ = ["ending", "framing", "history", "listing", "login", "messages", "opening", "sessions"]
+__all__ = [
+    "cancelling",
+    "client_services",
+    "ending",
+    "framing",
+    "history",
+    "listing",
+    "login",
+    "messages",
+    "opening",
+    "permissions",
+    "prompts",
+    "questions",
+    "sessions",
+    "settings",
+    "tools",
+    "unstable",
+]

@@ -38,6 +38,8 @@ def updates_name_known_sessions(transcript: Transcript) -> Iterator[Seen]:
             continue
         if entry.update_kind == "subagent_update":
             known.add(entry.update.get("sessionId"))
+        if entry.method in ("fs/read_text_file", "fs/write_text_file"):
+            continue  # that has a requirement of its own
         yield KEPT if entry.session_id in known else Seen(f"nobody made the session {entry.session_id}", entry)
 
 
