@@ -12,12 +12,12 @@ from conformance.agent_link import Asked, NoAnswer
 from conformance.case import TURN_UPDATES, Case, Session, answered, still_answers, succeeds
 from conformance.registry import check
 from conformance.services import say_cancelled
-from conformance.situations import WITHDRAWN, Held, request_of, strays, working, works
+from conformance.situations import WITHDRAWN, Held, if_busy_lasts, request_of, strays, working, works
 from conformance.transcript import Entry
 from conformance.verdicts import Failure, NotApplicable, NotExercised
 
 SOON_S = 2.0
-HEEDED_S = 1.5
+HEEDED_S = 3.0
 NO_SUCH_SESSION = "conformance-no-such-session"
 
 
@@ -26,7 +26,8 @@ async def answered_as_cancelled(case: Case) -> None:
     async with case.session() as session:
         asked = await working(case, session)
         await session.cancel()
-        await _is_cancelled(case, asked)
+        async with if_busy_lasts(case):
+            await _is_cancelled(case, asked)
 
 
 @check("cancel.soon")
@@ -96,8 +97,9 @@ async def only_its_session(case: Case) -> None:
         await first.cancel()
         await asked.answer()
         await link.quiet(case.options.quiet_s)
-        if other.done:
-            raise Failure("the prompt of the other session ended too")
+        async with if_busy_lasts(case):
+            if other.done:
+                raise Failure("the prompt of the other session ended too")
 
 
 @check("cancel.while-asking")
@@ -129,7 +131,7 @@ async def withdrawn(case: Case) -> None:
         asked = await working(case, session)
         await session.link.notify("$/cancel_request", {"requestId": asked.entry.message["id"]})
         try:
-            entry = await asked.answer(HEEDED_S)
+            entry = await asked.answer(min(HEEDED_S, case.options.timeout_s))
         except NoAnswer:
             await session.cancel()
             async with _only_here(case):
