@@ -1,0 +1,1 @@
+"""A black box that judges ACP agents and clients; it knows nothing of the package beside it."""
