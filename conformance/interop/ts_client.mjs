@@ -18,7 +18,7 @@ const BIG_BYTES = 5 * 1024 * 1024;
 async function initialize(run) {
   const answer = await run.agent.request(A.initialize, {
     protocolVersion: acp.PROTOCOL_VERSION,
-    clientCapabilities: { fs: { readTextFile: true, writeTextFile: true } },
+    clientCapabilities: { fs: { readTextFile: true, writeTextFile: true }, terminal: true },
     clientInfo: { name: "interop-typescript", version: "1" },
   });
   expect(answer.protocolVersion === 1, `protocolVersion is ${answer.protocolVersion}`);
@@ -125,6 +125,23 @@ async function fs_read(run) {
   expect(shown.includes("unsaved-in-editor"), "the user was not shown the unsaved text");
   expect(!shown.includes("saved-on-disk"), "the user was shown the text on the disk");
   return "showed the unsaved text";
+}
+
+async function terminal(run) {
+  const sessionId = await run.session();
+  const { editor } = run;
+  Object.assign(editor, { choice: "allow_once", permissions: [] });
+  const reason = await run.ask(sessionId, "/test terminal echo from-a-terminal");
+  expect(reason === "end_turn", `stopReason is ${reason}`);
+  expect(editor.permissions.length === 1, `${editor.permissions.length} permission requests`);
+  const { made, open } = editor.terminals();
+  expect(made === 1 && open === 0, `${made} terminals, ${open} of them not released`);
+  const contents = editor.of(sessionId).flatMap((update) => (Array.isArray(update.content) ? update.content : []));
+  const shown = contents.filter(({ type }) => type === "terminal").map(({ terminalId }) => terminalId);
+  expect(new Set(shown).size === 1, `the user was shown the terminals ${shown}`);
+  const status = editor.of(sessionId).findLast((update) => update.status)?.status;
+  expect(status === "completed", `the tool call was left ${status}`);
+  return "shown and released";
 }
 
 async function cancel(run, prompt, chunks) {
@@ -257,6 +274,7 @@ const STEPS = {
   permission_allow,
   permission_reject,
   fs_read,
+  terminal,
   cancel_waiting,
   cancel_streaming,
   cancel_asking,

@@ -27,6 +27,7 @@ EVERY_STEP = (
     pytest.param("permission_allow", marks=pytest.mark.req("JR-12")),
     pytest.param("permission_reject", marks=pytest.mark.req("JR-12")),
     pytest.param("fs_read", marks=pytest.mark.req("JR-12")),
+    "terminal",
     "cancel_waiting",
     "cancel_streaming",
     pytest.param("cancel_asking", marks=pytest.mark.req("JR-12")),
