@@ -64,10 +64,11 @@ class Traffic:
 
 
 class Acpx:
-    """Runs acpx with one agent in one workspace."""
+    """Runs acpx with one agent in one workspace. ``first`` is the traffic of the first run, which two steps look at."""
 
     def __init__(self, acpx: Sequence[str], agent: Sequence[str], workspace: str) -> None:
         self.workspace = workspace
+        self.first = Traffic([], 0)
         self._command = [*acpx, "--agent", shlex.join(agent), "--cwd", workspace]
         self._command += ["--format", "json", "--json-strict", "--timeout", str(STEP_S)]
 
@@ -97,9 +98,8 @@ class Acpx:
 
 
 async def initialize(acpx: Acpx) -> str:
-    traffic = await acpx.run("exec", "/test noop")
-    traffic.expect_end("end_turn")
-    (answer,) = traffic.results("protocolVersion")
+    acpx.first = await acpx.run("exec", "/test stream 200 16 10")
+    (answer,) = acpx.first.results("protocolVersion")
     expect(answer["protocolVersion"] == 1, f"protocolVersion is {answer['protocolVersion']}")
     return str(answer["agentInfo"]["name"])
 
@@ -111,7 +111,7 @@ async def new_session(acpx: Acpx) -> str:
 
 
 async def stream(acpx: Acpx) -> str:
-    traffic = await acpx.run("exec", "/test stream 200 16 10")
+    traffic = acpx.first
     traffic.expect_end("end_turn")
     expect(traffic.texts() == ["x" * 16] * 200, f"{len(traffic.texts())} chunks, not 200 of 16")
     return "200 chunks"
@@ -244,7 +244,8 @@ async def drive(acpx: Acpx) -> bool:
     async def in_turn(steps: Sequence[Step]) -> list[bool]:
         return [await judge(step, acpx) for step in steps]
 
-    return all(sum(await asyncio.gather(in_turn(SIDE_BY_SIDE), in_turn(ONE_SESSION)), []))
+    lanes = await asyncio.gather(in_turn(SIDE_BY_SIDE), in_turn(ONE_SESSION))
+    return all(ok for lane in lanes for ok in lane)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -80,7 +80,9 @@ async function end_of_socket(run) {
   return `exited after ${tookMs.toFixed(0)} ms`;
 }
 
-const { initialize, load_reads_as_lived, list } = SESSION_STEPS;
-const { end_of_input, no_complaints, ...steps } = EVERYDAY_STEPS;
+// What the client offers decides what is told of a session; the user of the first steps allows everything.
+const { initialize, load_reads_as_lived, list, close_and_delete } = SESSION_STEPS;
+const { initialize: _, end_of_input, no_complaints, ...everyday } = EVERYDAY_STEPS;
+const steps = { initialize, load_reads_as_lived, list, close_and_delete, ...everyday, end_of_socket, no_complaints };
 
-await drive({ ...steps, initialize, load_reads_as_lived, list, end_of_socket, no_complaints }, process.argv.slice(2), overBridge);
+await drive(steps, process.argv.slice(2), overBridge);

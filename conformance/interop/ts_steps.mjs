@@ -126,12 +126,13 @@ async function fs_read(run) {
 async function terminal(run) {
   const sessionId = await run.session();
   const { editor } = run;
+  const before = editor.terminals().made;
   Object.assign(editor, { choice: "allow_once", permissions: [] });
   const reason = await run.ask(sessionId, "/test terminal echo from-a-terminal");
   expect(reason === "end_turn", `stopReason is ${reason}`);
   expect(editor.permissions.length === 1, `${editor.permissions.length} permission requests`);
   const { made, open } = editor.terminals();
-  expect(made === 1 && open === 0, `${made} terminals, ${open} of them not released`);
+  expect(made === before + 1 && open === 0, `${made - before} terminals, ${open} of them not released`);
   const contents = editor.of(sessionId).flatMap((update) => (Array.isArray(update.content) ? update.content : []));
   const shown = contents.filter(({ type }) => type === "terminal").map(({ terminalId }) => terminalId);
   expect(new Set(shown).size === 1, `the user was shown the terminals ${shown}`);
