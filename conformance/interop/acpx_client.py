@@ -19,7 +19,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, TypeAlias
 
-STEP_S = 20.0
+STEP_S = 30.0
 BIG_BYTES = 5 * 1024 * 1024
 LINE_BYTES = 64 * 1024 * 1024
 DENIED = 5

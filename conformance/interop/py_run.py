@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 from .py_editor import Complaints, Editor, Wire
 from .py_sdk import acp, schema
 
-STEP_S = 10.0
-ALL_STEPS_S = 45.0
+STEP_S = 30.0
+ALL_STEPS_S = 100.0
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 
 

@@ -9,8 +9,8 @@ import { acp, complaints } from "./ts_sdk.mjs";
 
 const { agent: A } = acp.methods;
 
-const STEP_MS = 10_000;
-const ALL_STEPS_MS = 45_000;
+const STEP_MS = 30_000;
+const ALL_STEPS_MS = 100_000;
 
 export class StepError extends Error {}
 

@@ -15,7 +15,7 @@ import psutil
 
 CONFORMANCE = Path(__file__).resolve().parents[2] / "conformance"
 AGENT = [sys.executable, "-m", "agent_server"]
-PROGRAM_S = 90.0
+PROGRAM_S = 120.0
 MARKER = "INTEROP_RUN"
 
 

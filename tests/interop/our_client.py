@@ -30,7 +30,7 @@ from agent_server.protocol.v1.tool_calls import RequestPermissionRequest
 
 from .client_program import MARKER, Report, processes_of
 
-STEP_S = 20.0
+STEP_S = 30.0
 BIG_BYTES = 5 * 1024 * 1024
 
 
