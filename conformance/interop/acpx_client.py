@@ -212,8 +212,11 @@ async def list_sessions(acpx: Acpx) -> str:
 
 
 async def close(acpx: Acpx) -> str:
-    done = await acpx.act("sessions", "close")
-    expect(done["action"] == "session_closed", f"acpx says {done}")
+    done = (await acpx.run("sessions", "close")).messages[-1]
+    # On a busy machine acpx cannot tell in time whether a process is its own. It has closed the session by then.
+    if done.get("error", {}).get("data", {}).get("detailCode") == "QUEUE_OWNER_IDENTITY_UNVERIFIED":
+        return "closed, and acpx is not sure of its own process"
+    expect(done.get("action") == "session_closed", f"acpx says {done}")
     return "closed"
 
 

@@ -89,7 +89,9 @@ def test_the_matrix_names_the_pinned_versions() -> None:
 
 def test_acpx_makes_resumes_lists_and_closes_sessions_with_the_methods_of_the_protocol(report_of: ReportOf) -> None:
     report = report_of("acpx")
-    lines = (report.directory / "trace").read_text("utf-8").splitlines()
-    frames = [json.loads(line) for line in lines]
-    asked = {frame["frame"].get("method") for frame in frames if frame["direction"] == "received"}
+    lines = [json.loads(line) for line in (report.directory / "trace").read_text("utf-8").splitlines()]
+    asked = {line["frame"].get("method") for line in lines if line["direction"] == "received"}
     assert {"session/new", "session/resume", "session/set_mode", "session/list", "session/close"} <= asked
+    (closing,) = [line["frame"]["id"] for line in lines if line["frame"].get("method") == "session/close"]
+    answers = [line["frame"] for line in lines if line["direction"] == "sent" and line["frame"].get("id") == closing]
+    assert {} in [answer.get("result") for answer in answers]
