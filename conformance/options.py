@@ -1,0 +1,45 @@
+"""What a run is told on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from conformance.schema import Schema
+
+PROMPTS: Mapping[str, tuple[str, str]] = {
+    "plain": ("hello", "is answered with some text"),
+    "busy": ("/test wait", "works until it is cancelled"),
+    "permission": ("/test perm 1", "asks for a permission"),
+    "fs": ("/test fs 1", "reads a file of the session's directory through the client"),
+    "terminal": ("/test terminal echo hello", "runs a command in a terminal of the client"),
+    "tool": ("/ls", "calls a tool that needs no permission"),
+    "plan": ("/test plan", "shows a plan that advances"),
+    "usage": ("/test stream 1 1", "reports how much of its context is used"),
+    "notice": ("/test notice", "shows a notice"),
+    "compaction": ("/test compact", "compacts the conversation"),
+    "form": ("/test form", "shows the user a form"),
+    "url": ("/test url", "sends the user to a page"),
+}
+"""Name -> the text that does it with agent-server, and what a prompt of that name has to bring about."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run the agent and what to ask of it.
+
+    ``timeout_s``: how long an answer may take. ``quiet_s``: how long silence is listened to before it counts.
+    ``login``: the id of a login to use before sessions are made. ``schema``: what messages are held against.
+    """
+
+    command: Sequence[str]
+    prompts: Mapping[str, str] = field(default_factory=lambda: {name: text for name, (text, _) in PROMPTS.items()})
+    unstable: bool = False
+    timeout_s: float = 10.0
+    quiet_s: float = 0.25
+    jobs: int = 8
+    login: str | None = None
+    schema: Schema | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)

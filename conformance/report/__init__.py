@@ -1,0 +1,1 @@
+"""The verdicts for people and for programs."""

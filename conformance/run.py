@@ -1,0 +1,141 @@
+"""A run against one agent: every check side by side, then the rules over all that was heard."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from conformance.case import Case
+from conformance.gates import is_open, look_at
+from conformance.options import PROMPTS, Options
+from conformance.registry import Rule, all_checks, all_rules
+from conformance.requirements import Requirement
+from conformance.transcript import Transcript
+from conformance.verdicts import Blocked, Ended, NotApplicable, NotExercised, Result, Verdict
+
+CHECK_S = 60.0
+SHOWN_BREAKS = 3
+
+
+async def judge_agent(
+    rows: Sequence[Requirement], options: Options, told: Callable[[Result], None] = lambda result: None
+) -> list[Result]:
+    """The verdict on each row, in their order. ``told`` hears of each as it falls.
+
+    The rules read the conversations of all checks; where only rules are asked for, the checks are held all the same.
+    """
+    probe = Case("what the agent says of itself", options)
+    try:
+        profile = await look_at(probe)
+    except Ended as ended:
+        results = [Result(row, Verdict.NOT_EXERCISED, str(ended), probe.transcripts) for row in rows]
+        for result in results:
+            told(result)
+        return results
+    checks = all_checks()
+    rules = all_rules()
+    wanted = [row for row in rows if row.id in checks]
+    transcripts = list(probe.transcripts)
+    found: dict[str, Result] = {}
+    free = asyncio.Semaphore(options.jobs)
+
+    async def hold(row: Requirement) -> None:
+        async with free:
+            case = Case(row.id, options, profile)
+            result = await _held(row, case, checks[row.id])
+        transcripts.extend(case.transcripts)
+        found[row.id] = result
+        told(result)
+
+    await asyncio.gather(*(hold(row) for row in wanted))
+    ruled = [row for row in rows if row.id in rules]
+    if ruled:
+        transcripts.extend(await _more_to_read(options, profile, free))
+    for row in ruled:
+        found[row.id] = _ruled(row, rules[row.id], profile, transcripts)
+        told(found[row.id])
+    return [found[row.id] for row in rows if row.id in found]
+
+
+async def _held(row: Requirement, case: Case, check: Callable[[Case], Any]) -> Result:
+    began = time.monotonic()
+    try:
+        _consider(row, case.profile)
+        async with asyncio.timeout(CHECK_S):
+            await check(case)
+        verdict, why = Verdict.PASS, ""
+    except Ended as ended:
+        verdict, why = ended.verdict, str(ended)
+    except TimeoutError:
+        verdict, why = Verdict.NOT_EXERCISED, f"the check did not end within {CHECK_S:g} s"
+    return Result(row, verdict, why, case.transcripts, time.monotonic() - began)
+
+
+def _consider(row: Requirement, profile: Mapping[str, Any]) -> None:
+    """Raise the verdict that can be given without looking closer, if there is one."""
+    if row.gate is None:
+        return
+    if row.gate.startswith("session.") and "session" not in profile:
+        raise profile["session_refused"]
+    if not is_open(profile, row.gate):
+        raise NotApplicable(f"the agent does not offer {row.gate}")
+
+
+async def _more_to_read(options: Options, profile: Mapping[str, Any], free: asyncio.Semaphore) -> list[Transcript]:
+    """One conversation for each prompt of the command line, so that the rules have read all that the agent can do."""
+
+    async def hold(name: str) -> list[Transcript]:
+        async with free:
+            case = Case(f"the {name} prompt", options, profile)
+            try:
+                async with asyncio.timeout(CHECK_S), case.session() as session:
+                    asked = await session.start(case.text(name))
+                    if name == "busy":
+                        await session.link.quiet(options.quiet_s)
+                        await session.cancel()
+                    await asked.answer()
+                    await session.link.quiet(options.quiet_s)
+            except (Ended, TimeoutError):
+                pass  # what was heard until then counts
+            return case.transcripts
+
+    held = await asyncio.gather(*(hold(name) for name in PROMPTS if options.prompts.get(name)))
+    return [transcript for transcripts in held for transcript in transcripts]
+
+
+def _ruled(row: Requirement, rule: Rule, profile: Mapping[str, Any], transcripts: Sequence[Transcript]) -> Result:
+    try:
+        _consider(row, profile)
+    except Ended as ended:
+        return Result(row, ended.verdict, str(ended))
+    counted = 0
+    broken: list[tuple[Transcript, str]] = []
+    for transcript in transcripts:
+        for seen in rule(transcript):
+            counted += 1
+            if seen.broken is not None:
+                line = "" if seen.entry is None else f" ({seen.entry.shown().strip()[:300]})"
+                broken.append((transcript, f"in “{transcript.title}”: {seen.broken}{line}"))
+    if broken:
+        texts = [text for _, text in broken[:SHOWN_BREAKS]]
+        if len(broken) > SHOWN_BREAKS:
+            texts.append(f"and {len(broken) - SHOWN_BREAKS} more")
+        return Result(row, Verdict.FAIL, "; ".join(texts), _distinct(transcript for transcript, _ in broken))
+    if counted:
+        return Result(row, Verdict.PASS)
+    refused = profile.get("session_refused")
+    if isinstance(refused, Blocked):
+        return Result(row, Verdict.BLOCKED, str(refused))
+    return Result(row, Verdict.NOT_EXERCISED, str(_why_not_seen(row)))
+
+
+def _why_not_seen(row: Requirement) -> NotExercised:
+    text = "nothing that was said had to do with it"
+    hint = f"; --{row.needs}-prompt names a prompt that {PROMPTS[row.needs][1]}" if row.needs else ""
+    return NotExercised(text + hint)
+
+
+def _distinct(transcripts: Any) -> list[Transcript]:
+    return list(dict.fromkeys(transcripts))
