@@ -1,6 +1,6 @@
 """Drives an ACP agent with the official Python SDK, one named step after another.
 
-    python py_client.py '["command", "of", "the", "agent"]' WORKSPACE [--without-fs]
+    python -m conformance.interop.py_client '["command", "of", "the", "agent"]' WORKSPACE [--without-fs]
 
 The agent must understand the prompts ``/test ...``, ``/write PATH TEXT`` and ``/read PATH``. One JSON line per step
 goes to stdout, ``{"step": ..., "ok": ..., "detail": ...}``; the exit status is 0 if every step is ok. With
@@ -26,8 +26,9 @@ from acp.schema import (
     FileSystemCapabilities,
     Implementation,
 )
-from py_run import Run, Step, StepError, drive, expect
-from py_sessions import SESSION_STEPS
+
+from .py_run import Run, Step, StepError, drive, expect
+from .py_sessions import SESSION_STEPS
 
 CANCEL_S = 1.0
 BIG_BYTES = 5 * 1024 * 1024

@@ -11,7 +11,8 @@ from time import monotonic
 from typing import Any, TypeAlias
 
 from acp import RequestError, spawn_agent_process, text_block
-from py_editor import Complaints, Editor, Wire
+
+from .py_editor import Complaints, Editor, Wire
 
 STEP_S = 10.0
 ALL_STEPS_S = 45.0

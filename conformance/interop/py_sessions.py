@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from py_run import Run, Step, expect
+from .py_run import Run, Step, expect
 
 LIVED = ("/test thought", "/test plan", "/write a.txt one", "/read a.txt", "/run echo from-a-command", "/test image")
 

@@ -71,6 +71,7 @@ def run_program(
     marker = uuid.uuid4().hex
     done = subprocess.run(
         [*program, json.dumps(agent), str(workspace), *flags],
+        cwd=CONFORMANCE.parent,
         env={**_clean_environment(directory / "home"), **environment, MARKER: marker},
         capture_output=True,
         text=True,

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from .client_program import CONFORMANCE, EVERY_STEP, Report, named_steps, run_program
+from .client_program import EVERY_STEP, Report, named_steps, run_program
 
-PROGRAM = [sys.executable, str(CONFORMANCE / "interop" / "py_client.py")]
+PROGRAM = [sys.executable, "-m", "conformance.interop.py_client"]
 
 STEPS = (
     *EVERY_STEP,

@@ -11,10 +11,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from .client_program import AGENT, CONFORMANCE, Report, named_steps, run_program
-from .test_typescript_client import INSTALL_S, SDK, node, sdk_root
+from conformance.installing import INSTALL_S
 
-__all__ = ["node", "sdk_root"]
+from .client_program import AGENT, CONFORMANCE, Report, named_steps, run_program
 
 STEPS = (
     "initialize",
@@ -59,7 +58,7 @@ def _run(node: str, sdk_root: Path, directory: Path, *flags: str) -> Run:
     frames = directory / "frames.jsonl"
     report = run_program(program, directory, str(frames), *flags, agent=[*AGENT, *flags], ACP_SDK_ROOT=str(sdk_root))
     name = "schema.unstable.json" if flags else "schema.json"
-    schema = json.loads((sdk_root / "node_modules" / SDK / "schema" / "v1" / name).read_bytes())
+    schema = json.loads((sdk_root / "node_modules" / "@agentclientprotocol/sdk" / "schema" / "v1" / name).read_bytes())
     return Run(report, frames, schema)
 
 
