@@ -73,7 +73,7 @@ class Agent:
 
     def __init__(self, start: Start) -> None:
         self._start = start
-        self._complaints: IO[bytes] = tempfile.TemporaryFile()
+        self._complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the agent
         self._expired = False
         self._timer = threading.Timer(start.timeout_s, self._expire)
         self._timer.daemon = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -31,13 +31,18 @@ class Found:
         """Return what the rounds say together."""
         return settle(self.figures.get(key, ()))
 
+    @property
+    def ran(self) -> bool:
+        """Whether any measurement gave a number."""
+        return any(not isinstance(figure, str) for figures in self.figures.values() for figure in figures)
+
     def add(self, figures: Mapping[str, Figure | None]) -> None:
         """Take the figures of one measurement."""
         for key, figure in figures.items():
             if figure is not None:
                 self.figures.setdefault(key, []).append(figure)
 
-    def add_failure(self, measurement: str, keys: tuple[str, ...], why: str) -> None:
+    def add_failure(self, measurement: str, keys: Iterable[str], why: str) -> None:
         """Take the failure of one measurement, for all metrics that it would have given."""
         self.failures.setdefault(measurement, []).append(why)
         for key in keys:
@@ -60,6 +65,11 @@ class Record:
     def peers(self) -> list[str]:
         """The names of the others."""
         return list(self.found)[1:]
+
+    @property
+    def broken(self) -> list[str]:
+        """The names of those of which there is not a single number."""
+        return [name for name, of in self.found.items() if not of.ran]
 
     def figure(self, name: str, key: str) -> Figure | None:
         """Return what the rounds say of a subject, None if they say nothing."""

@@ -46,14 +46,14 @@ class Turn:
                 params = {"sessionId": session_id, "update": update}
                 yield dumps({"jsonrpc": "2.0", "method": "session/update", "params": params}) + b"\n"
         elif command == "fs":
-            params = {"sessionId": session_id, "path": "/a.txt"}
+            where = {"sessionId": session_id, "path": "/a.txt"}
             for _ in range(int(numbers[0])):
-                yield self._ask("fs/read_text_file", params)
+                yield self._ask("fs/read_text_file", where)
         elif command == "perm":
             for number in range(int(numbers[0])):
                 call = {"toolCallId": f"c{number}", "title": "Edit a file", "kind": "edit", "status": "pending"}
-                params = {"sessionId": session_id, "toolCall": call, "options": OPTIONS}
-                yield self._ask("session/request_permission", params)
+                question = {"sessionId": session_id, "toolCall": call, "options": OPTIONS}
+                yield self._ask("session/request_permission", question)
         result = {"stopReason": "cancelled" if self.cancelled else "end_turn"}
         yield dumps({"jsonrpc": "2.0", "id": self._request_id, "result": result}) + b"\n"
 
@@ -93,7 +93,7 @@ def take(line: bytes | bytearray) -> bytes:
         return b""
     if method == "session/new":
         opened += 1
-        answer = {"result": {"sessionId": f"s{opened}"}}
+        answer: dict[str, Any] = {"result": {"sessionId": f"s{opened}"}}
     elif method == "initialize":
         answer = {"result": {"protocolVersion": 1, "agentCapabilities": {}}}
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
@@ -14,20 +15,29 @@ from conformance.bench.sections.loads import big_prompts, stalled_client
 from conformance.bench.sections.round_trips import client_requests, new_sessions, prompts
 from conformance.bench.sections.streams import cancelled_streams, streams
 
-SECTIONS: Final[Mapping[str, tuple[Measurement, ...]]] = MappingProxyType(
+
+@dataclass(frozen=True)
+class Part:
+    """A measurement, and how the keys of what it measures begin."""
+
+    measure: Measurement
+    gives: tuple[str, ...]
+
+
+SECTIONS: Final[Mapping[str, tuple[Part, ...]]] = MappingProxyType(
     {
-        "a": (cold_start,),
-        "b": (new_sessions,),
-        "c": (prompts,),
-        "d": (streams,),
-        "e": (client_requests,),
-        "f": (yielding_crowd, tight_crowd),
-        "g": (big_prompts,),
-        "h": (stalled_client,),
-        "i": (cancelled_streams,),
-        "k": (idle,),
-        "l": (shutdown,),
-        "m": (received_updates,),
+        "a": (Part(cold_start, ("a.",)),),
+        "b": (Part(new_sessions, ("b.",)),),
+        "c": (Part(prompts, ("c.",)),),
+        "d": (Part(streams, ("d.", "j.")),),
+        "e": (Part(client_requests, ("e.",)),),
+        "f": (Part(yielding_crowd, ("f.yield_",)), Part(tight_crowd, ("f.tight_",))),
+        "g": (Part(big_prompts, ("g.",)),),
+        "h": (Part(stalled_client, ("h.",)),),
+        "i": (Part(cancelled_streams, ("i.",)),),
+        "k": (Part(idle, ("k.",)),),
+        "l": (Part(shutdown, ("l.",)),),
+        "m": (Part(received_updates, ("m.",)),),
     }
 )
 """Section j, CPU per update, is measured with d."""

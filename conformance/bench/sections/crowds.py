@@ -93,7 +93,8 @@ class _Rush:
     def _take(self, lines: bytes) -> None:
         now = perf_counter()
         if b'"error"' in lines:
-            raise AgentFailed(f"it answered with an error: {lines[lines.find(b'"error"') :][:200]!r}")
+            at = lines.find(b'"error"')
+            raise AgentFailed(f"it answered with an error: {lines[at : at + 200]!r}")
         found = lines.find(b'"stopReason"')
         while found >= 0:
             begin, end = lines.rfind(b"\n", 0, found) + 1, lines.find(b"\n", found)
