@@ -122,8 +122,10 @@ def as_svg(record: Record, judged: Sequence[Judged]) -> str:
         f'<rect class="paper" width="{WIDTH:g}" height="{height:g}"/>',
         _text(16, 28, _title(record), "title"),
         *_legend(record.peers, any(dot.required for dot in dots)),
-        *(f'<rect class="band" x="8" y="{_top(at):g}" width="{WIDTH - 16:g}" height="{ROW:g}"/>'
-          for at in range(0, len(rows), 2)),
+        *(
+            f'<rect class="band" x="8" y="{_top(at):g}" width="{WIDTH - 16:g}" height="{ROW:g}"/>'
+            for at in range(0, len(rows), 2)
+        ),
         *_grid(scale, _top(len(rows))),
     ]
     for at, row in enumerate(rows):

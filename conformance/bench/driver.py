@@ -69,6 +69,7 @@ class Agent:
         input: the file descriptor that it reads.
         output: the one that it writes.
         last_id: the id of the request that was written last.
+        heard: when the last line came that `answer` looked at, on that clock.
     """
 
     def __init__(self, start: Start) -> None:
@@ -98,6 +99,7 @@ class Agent:
         self.input = self.process.stdin.fileno()
         self.output = self.process.stdout.fileno()
         self.last_id = 0
+        self.heard = 0.0
         self._rest = b""
 
     def __enter__(self) -> Self:
@@ -170,17 +172,13 @@ class Agent:
         Raises:
             AgentFailed: there is no more.
         """
-        line, newline, rest = self._rest.partition(b"\n")
-        if newline:
-            self._rest = rest
-            return line
-        parts = [line]
-        while True:
-            line, newline, rest = self.read().partition(b"\n")
-            parts.append(line)
-            if newline:
-                self._rest = rest
-                return b"".join(parts)
+        data = self._rest or self.read()
+        end = data.find(b"\n")
+        while end < 0:
+            data += self.read()
+            end = data.find(b"\n")
+        self._rest = data[end + 1 :]
+        return data[:end]
 
     # Messages
 
@@ -211,6 +209,7 @@ class Agent:
         """
         while True:
             line = self.line()
+            self.heard = perf_counter()
             if b'"id"' not in line:
                 continue
             message = orjson.loads(line)
@@ -225,7 +224,7 @@ class Agent:
         begun = perf_counter()
         self.send(data)
         self.answer()
-        return perf_counter() - begun
+        return self.heard - begun
 
     # What every measurement begins with
 
@@ -233,9 +232,7 @@ class Agent:
         """Agree on the version and offer files and terminals. Raises what `answer` raises."""
         offered = {"fs": {"readTextFile": True, "writeTextFile": True}, "terminal": True}
         info = {"name": "conformance-bench", "version": "1"}
-        self.ask(
-            self.request("initialize", {"protocolVersion": 1, "clientCapabilities": offered, "clientInfo": info})
-        )
+        self.ask(self.request("initialize", {"protocolVersion": 1, "clientCapabilities": offered, "clientInfo": info}))
 
     def new_session(self) -> str:
         """Open a session and return its id. Raises what `answer` raises."""
@@ -260,10 +257,8 @@ class Agent:
         data = self.prompt(session_id, command)
         begun = perf_counter()
         self.send(data)
-        result = self.answer()
-        seconds = perf_counter() - begun
-        expect_end(result)
-        return seconds
+        expect_end(self.answer())
+        return self.heard - begun
 
     def next_chunk(self) -> None:
         """Read up to the next piece of what the agent says. Raises what `line` raises."""
@@ -290,10 +285,6 @@ class Agent:
             raise AgentFailed(f"{count_of.lines - 1} updates came instead of {count}")
         _expect_chunk(count_of.sample, session_id, size)
         return Streamed(seconds, count_of.wire_bytes, spent_s)
-
-    def forget(self) -> None:
-        """Drop what was read and not looked at."""
-        self._rest = b""
 
 
 class Count:

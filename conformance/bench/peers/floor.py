@@ -15,6 +15,9 @@ from typing import Any, Final
 from orjson import dumps, loads
 
 BLOCK_BYTES: Final = 65536
+FULL_BYTES: Final = 60_000
+"""When to write: below what a pipe holds, for whoever writes more than that sleeps until the reader has made room."""
+
 F_SETPIPE_SZ: Final = 1031
 OPTIONS: Final = [
     {"optionId": "yes", "name": "Yes", "kind": "allow_once"},
@@ -102,11 +105,11 @@ def take(line: bytes | bytearray) -> bytes:
 
 
 def say() -> list[bytes]:
-    """Go round the turns until a pipe is full or nobody has anything to say, and return what was said."""
+    """Go round the turns until there is enough to write or nobody has anything to say, and return what was said."""
     said = []
     size = 0
     take_next, put_back = round_of.popleft, round_of.append
-    while round_of and size < BLOCK_BYTES:
+    while round_of and size < FULL_BYTES:
         turn = take_next()
         message = next(turn.messages, None)
         if message is None:

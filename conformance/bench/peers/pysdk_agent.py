@@ -52,9 +52,7 @@ class BenchAgent:
                 await self.client.read_text_file(session_id=session_id, path="/a.txt")
         elif command == "perm":
             for number in range(int(numbers[0])):
-                call = ToolCallUpdate(
-                    tool_call_id=f"c{number}", title="Edit a file", kind="edit", status="pending"
-                )
+                call = ToolCallUpdate(tool_call_id=f"c{number}", title="Edit a file", kind="edit", status="pending")
                 await self.client.request_permission(session_id=session_id, tool_call=call, options=OPTIONS)
         return PromptResponse(stop_reason="cancelled" if self._cancelled[session_id] else "end_turn")
 

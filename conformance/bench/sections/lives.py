@@ -25,7 +25,7 @@ def cold_start(setting: Setting) -> Mapping[str, Figure | None]:
     for _ in range(setting.sizes.spawns):
         with Agent(setting.subject.agent) as agent:
             agent.initialize()
-            answered.append(perf_counter() - agent.born)
+            answered.append(agent.heard - agent.born)
             cpu.append(proc.cpu_s(agent.pid))
             resident.append(proc.resident_kib(agent.pid))
             session_id = agent.new_session()
