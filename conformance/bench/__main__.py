@@ -15,14 +15,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from conformance.bench.chart import as_svg
-from conformance.bench.contenders import CONTENDERS, NotInstalled, contender, floor, versions
-from conformance.bench.driver import Start
+from conformance.bench.contenders import CONTENDERS, contender, floor, versions
+from conformance.bench.driver import BadCommand, Start
 from conformance.bench.figures import Sizes, Subject
 from conformance.bench.gates import GATES_FILE, BadGates, Gate, all_met, judge, load_gates
 from conformance.bench.record import BadRecord, Record
 from conformance.bench.run import Plan, run
 from conformance.bench.sections import SECTIONS
 from conformance.bench.table import as_markdown, as_text
+from conformance.installing import NotInstalled
 
 MET, MISSED, WRONG_USE, BROKEN = 0, 1, 2, 3
 
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         gates = load_gates(options.gates)
         record = Record.load(options.results) if options.results else _measure(parser, options, gates)
-    except (BadGates, BadRecord) as bad:
+    except (BadGates, BadRecord, BadCommand) as bad:
         parser.error(str(bad))
     except NotInstalled as missing:
         print(f"a peer cannot be installed: {missing}", file=sys.stderr)

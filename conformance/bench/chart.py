@@ -36,8 +36,8 @@ CHARTED: Final = (
 )
 """One metric for each thing that a user may notice; those without a figure are left out."""
 
-LEFT: Final = 440.0
-WIDTH: Final = 1040.0
+LEFT: Final = 470.0
+WIDTH: Final = 1080.0
 RIGHT: Final = 40.0
 TOP: Final = 84.0
 ROW: Final = 26.0
@@ -54,11 +54,13 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f232
 .grid { stroke: #d5dade; stroke-width: 1 }
 .one { stroke: #59636e; stroke-width: 1.5 }
 .required { stroke-width: 2.5; fill: none }
+circle { stroke-width: 2 }
 .p0 { fill: #2563c4; stroke: #2563c4 }
 .p1 { fill: #c2560c; stroke: #c2560c }
 .p2 { fill: #4d7d30; stroke: #4d7d30 }
 .p3 { fill: #8a4bb5; stroke: #8a4bb5 }
-text[class~="label"] { stroke: none }
+text.label { stroke: none }
+circle.missed { fill: #ffffff }
 @media (prefers-color-scheme: dark) {
   text { fill: #e6edf3 }
   .quiet { fill: #9aa4ae }
@@ -70,6 +72,7 @@ text[class~="label"] { stroke: none }
   .p1 { fill: #ff9d4d; stroke: #ff9d4d }
   .p2 { fill: #8fce6a; stroke: #8fce6a }
   .p3 { fill: #cf9bf2; stroke: #cf9bf2 }
+  circle.missed { fill: #0d1117 }
 }
 """
 
@@ -171,8 +174,10 @@ def _legend(peers: Sequence[str], gates: bool) -> list[str]:
         x += 40 + 8 * len(f"than {peer}")
     if gates:
         parts += [_line("required grid one", x, 43, x, 57), _text(x + 10, 54.5, "required", "quiet")]
-        x += 100
-    parts.append(_text(x, 54.5, "right of 1: better", "quiet"))
+        x += 92
+        parts += [f'<circle class="one missed" cx="{x:g}" cy="50" r="5"/>', _text(x + 10, 54.5, "missed", "quiet")]
+        x += 82
+    parts.append(_text(x, 54.5, "right of x1: better", "quiet"))
     return parts
 
 
@@ -193,19 +198,21 @@ def _drawn(row: _Row, y: float, scale: _Scale, peers: Sequence[str]) -> list[str
     for dot in row.dots:
         if dot.required:
             x = scale.at(dot.required)
-            parts.append(_line(f"required p{dot.peer % 4}", x, y - 8, x, y + 8))
+            above = dot.peer % 2 == 0  # so that two peers' marks at the same place are both seen
+            parts.append(_line(f"required p{dot.peer % 4}", x, y - 10 if above else y, x, y if above else y + 10))
     for dot in row.dots:
         if dot.ratio is None:
             parts.append(_text(WIDTH - RIGHT, y + 4.5, f"{peers[dot.peer]} failed", f"label end p{dot.peer % 4}"))
         else:
             hint = f"{times(dot.ratio)} better than {peers[dot.peer]}"
-            parts.append(_dot(scale.at(dot.ratio), y, dot.peer, hint))
+            missed = dot.required is not None and dot.ratio < dot.required
+            parts.append(_dot(scale.at(dot.ratio), y, dot.peer, hint, missed))
     return parts
 
 
-def _dot(x: float, y: float, peer: int, hint: str = "") -> str:
+def _dot(x: float, y: float, peer: int, hint: str = "", missed: bool = False) -> str:
     title = f"<title>{escape(hint)}</title>" if hint else ""
-    return f'<circle class="p{peer % 4}" cx="{x:.1f}" cy="{y:g}" r="5">{title}</circle>'
+    return f'<circle class="p{peer % 4}{" missed" if missed else ""}" cx="{x:.1f}" cy="{y:g}" r="5">{title}</circle>'
 
 
 def _line(classes: str, x1: float, y1: float, x2: float, y2: float) -> str:

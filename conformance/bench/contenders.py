@@ -13,9 +13,6 @@ from typing import Final
 from conformance import npm, pypi
 from conformance.bench.driver import Start
 from conformance.bench.figures import Subject
-from conformance.installing import NotInstalled
-
-__all__ = ["CONTENDERS", "NotInstalled", "contender", "floor", "versions"]
 
 PEERS: Final = Path(__file__).parent / "peers"
 REQUIREMENTS: Final = PEERS / "requirements.txt"

@@ -36,6 +36,10 @@ class AgentFailed(Exception):
     """The agent died, hung, or answered what it must not."""
 
 
+class BadCommand(Exception):
+    """A command line that no shell would run."""
+
+
 @dataclass(frozen=True)
 class Start:
     """How an agent is started and spoken to: its command, its variables, what stands before every test command."""
@@ -47,8 +51,18 @@ class Start:
 
     @classmethod
     def parse(cls, command: str, prefix: str, timeout_s: float) -> Start:
-        """Read a command as a shell would."""
-        return cls(shlex.split(command), None, prefix, timeout_s)
+        """Read a command as a shell would.
+
+        Raises:
+            BadCommand: there is none, or its quotes have no end.
+        """
+        try:
+            words = shlex.split(command)
+        except ValueError as error:
+            raise BadCommand(f"the command {command!r} cannot be read: {error}") from None
+        if not words:
+            raise BadCommand("a command is empty")
+        return cls(words, None, prefix, timeout_s)
 
 
 @dataclass(frozen=True)

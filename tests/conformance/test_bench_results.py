@@ -183,6 +183,8 @@ def test_results_are_shown_again_and_judged_again(tmp_path: Path, capsys: pytest
         ["--agent", "x", "--against", "floor", "--also", "floor=y"],
         ["--agent", "x", "--against", "", "--also", "=y"],
         ["--agent", "x", "--rounds", "0"],
+        ["--agent", "x 'y", "--against", ""],
+        ["--agent", "", "--against", ""],
         ["--results", "/nowhere/results.json"],
         ["--agent", "x", "--gates", "/nowhere/gates.toml"],
     ],

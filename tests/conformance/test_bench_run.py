@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
+import psutil
 import pytest
 
 import agent_server.examples.counting_client as counting_client
@@ -152,6 +154,14 @@ def test_the_peak_of_memory_grows_with_a_message() -> None:
     assert grown is not None and grown > 7
 
 
+HANGING_CLIENT = """
+import pathlib, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+pathlib.Path(sys.argv[1]).write_text(str(child.pid))
+child.wait()
+"""
+
+
 def client_setting(client: Sequence[str]) -> Setting:
     sizes = Sizes().quick()
     return Setting(Subject("some", FLOOR, Start(client, timeout_s=20)), sizes, FLOOR)
@@ -174,6 +184,17 @@ def test_our_client_receives_every_update() -> None:
 def test_a_client_program_that_does_not_count_right_is_a_failure(program: str, why: str) -> None:
     with pytest.raises(AgentFailed, match=why):
         received_updates(client_setting((sys.executable, "-c", program)))
+
+
+def test_a_client_program_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None:
+    setting = client_setting((sys.executable, "-c", HANGING_CLIENT, str(tmp_path / "pid")))
+    assert setting.subject.client is not None
+    subject = Subject("some", FLOOR, replace(setting.subject.client, timeout_s=3))
+    with pytest.raises(AgentFailed, match="did not end within 3 s"):
+        received_updates(replace(setting, subject=subject))
+    started = int((tmp_path / "pid").read_text())
+    psutil.wait_procs([psutil.Process(started)] if psutil.pid_exists(started) else [], timeout=10)
+    assert not psutil.pid_exists(started) or psutil.Process(started).status() == psutil.STATUS_ZOMBIE
 
 
 def test_the_python_sdk_is_pinned_to_the_same_version_everywhere() -> None:

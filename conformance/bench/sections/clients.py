@@ -8,13 +8,15 @@ to the last update and the response.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Mapping
 from typing import Final
 
-from conformance.bench.driver import AgentFailed
+from conformance.bench.driver import AgentFailed, Start
 from conformance.bench.figures import Figure, Setting
 
 SIZE: Final = 32
@@ -26,24 +28,35 @@ def received_updates(setting: Setting) -> Mapping[str, Figure | None]:
     if client is None:
         return {}
     prompts = [f"{setting.streamer.prefix}stream {number} {SIZE}" for number in (setting.sizes.warm, count)]
+    status, output, complaints = _output(client, [*prompts, *setting.streamer.command])
     try:
-        done = subprocess.run(
-            [*client.command, *prompts, *setting.streamer.command],
-            capture_output=True,
-            text=True,
-            timeout=client.timeout_s,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, **(client.env or {})},
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise AgentFailed(f"its client program: {error}") from None
-    try:
-        told = json.loads(done.stdout)
+        told = json.loads(output)
         updates, characters, seconds = told["updates"], told["characters"], float(told["seconds"])
     except (ValueError, KeyError, TypeError):
-        last = (done.stderr.strip() or done.stdout.strip() or "nothing").split("\n")[-1]
-        raise AgentFailed(f"its client program (exit status {done.returncode}) said {last[:200]}") from None
+        last = (complaints.strip() or output.strip() or "nothing").split("\n")[-1]
+        raise AgentFailed(f"its client program (exit status {status}) said {last[:200]}") from None
     if (updates, characters) != (count, count * SIZE):
         raise AgentFailed(f"its client program saw {updates} updates with {characters} characters instead of {count}")
     return {"m.received_per_s": updates / seconds}
+
+
+def _output(client: Start, arguments: list[str]) -> tuple[int, str, str]:
+    """Run the program and return its exit status and what it wrote; the agent that it starts ends with it."""
+    pipe = subprocess.PIPE
+    env = {**os.environ, **(client.env or {})}
+    command = [*client.command, *arguments]
+    try:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, env=env, start_new_session=True
+        )
+    except OSError as error:
+        raise AgentFailed(f"its client program cannot be started: {error}") from None
+    with process:
+        try:
+            output, complaints = process.communicate(timeout=client.timeout_s)
+        except subprocess.TimeoutExpired:
+            raise AgentFailed(f"its client program did not end within {client.timeout_s:g} s") from None
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)  # a session of its own: only what this program started
+    return process.returncode, output, complaints
