@@ -153,17 +153,20 @@ def main() -> None:
             data = os.read(0, BLOCK_BYTES)
             if not data:
                 return
+            if b"\n" not in data:
+                rest += data
+                if not wide:
+                    wide = True
+                    widen()
+                continue
             *lines, tail = data.split(b"\n")
-            if lines and rest:
+            if rest:
                 rest += lines[0]
                 answers.append(take(rest))
                 rest = bytearray()
                 del lines[0]
             answers += map(take, lines)
             rest += tail
-            if len(rest) >= BLOCK_BYTES and not wide:
-                wide = True
-                widen()
         answers += say()
         if answers:
             write(b"".join(answers))
