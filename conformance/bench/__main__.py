@@ -16,12 +16,12 @@ from pathlib import Path
 
 from conformance.bench.chart import as_svg
 from conformance.bench.contenders import CONTENDERS, contender, floor, versions
-from conformance.bench.driver import BadCommand, Start
 from conformance.bench.figures import Sizes, Subject
 from conformance.bench.gates import GATES_FILE, BadGates, Gate, all_met, judge, load_gates
 from conformance.bench.record import BadRecord, Record
 from conformance.bench.run import Plan, run
 from conformance.bench.sections import SECTIONS
+from conformance.bench.start import BadCommand, Start
 from conformance.bench.table import as_markdown, as_text
 from conformance.installing import NotInstalled
 

@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import Final
 
 from conformance import npm, pypi
-from conformance.bench.driver import Start
 from conformance.bench.figures import Subject
+from conformance.bench.start import Start
 
 PEERS: Final = Path(__file__).parent / "peers"
 REQUIREMENTS: Final = PEERS / "requirements.txt"

@@ -9,12 +9,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shlex
 import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import IO, Any, Final, NoReturn, Self
@@ -22,47 +21,11 @@ from typing import IO, Any, Final, NoReturn, Self
 import orjson
 
 from conformance.bench import proc
+from conformance.bench.counting import BLOCK_BYTES, CHUNK, AgentFailed, Count, expect_chunk
+from conformance.bench.start import Start
 
-BLOCK_BYTES: Final = 65536
-"""What a pipe holds; malloc serves larger blocks by mapping and unmapping memory, which costs more than the read."""
-
-LINE_BYTES: Final = 1 << 26
-CHUNK: Final = b"agent_message_chunk"
 WORKSPACE: Final = tempfile.gettempdir()
 FILE_TEXT: Final = "hello\n"
-
-
-class AgentFailed(Exception):
-    """The agent died, hung, or answered what it must not."""
-
-
-class BadCommand(Exception):
-    """A command line that no shell would run."""
-
-
-@dataclass(frozen=True)
-class Start:
-    """How an agent is started and spoken to: its command, its variables, what stands before every test command."""
-
-    command: Sequence[str]
-    env: Mapping[str, str] | None = None
-    prefix: str = "/test "
-    timeout_s: float = 120.0
-
-    @classmethod
-    def parse(cls, command: str, prefix: str, timeout_s: float) -> Start:
-        """Read a command as a shell would.
-
-        Raises:
-            BadCommand: there is none, or its quotes have no end.
-        """
-        try:
-            words = shlex.split(command)
-        except ValueError as error:
-            raise BadCommand(f"the command {command!r} cannot be read: {error}") from None
-        if not words:
-            raise BadCommand("a command is empty")
-        return cls(words, None, prefix, timeout_s)
 
 
 @dataclass(frozen=True)
@@ -297,55 +260,8 @@ class Agent:
         expect_end(_result(count_of.response))
         if count_of.lines <= count:
             raise AgentFailed(f"{count_of.lines - 1} updates came instead of {count}")
-        _expect_chunk(count_of.sample, session_id, size)
+        expect_chunk(count_of.sample, session_id, size)
         return Streamed(seconds, count_of.wire_bytes, spent_s)
-
-
-class Count:
-    """Counts the lines of a stream without looking into them, up to the response that ends it.
-
-    Attributes:
-        wire_bytes: all that came.
-        lines: how many lines came, with the response.
-        sample: one of the chunks.
-        response: the response, once it is there.
-    """
-
-    def __init__(self, expected: int) -> None:
-        self._expected = expected
-        self._rest = b""
-        self.wire_bytes = 0
-        self.lines = 0
-        self.sample = b""
-        self.response: dict[str, Any] | None = None
-
-    def add(self, data: bytes) -> None:
-        """Take one block.
-
-        Raises:
-            AgentFailed: a line has no end.
-        """
-        self.wire_bytes += len(data)
-        self.lines += data.count(b"\n")
-        end = data.rfind(b"\n") + 1
-        # The response cannot stand before the expected lines, unless it is an error: then the agent falls silent,
-        # and the last block is short.
-        if not self.sample or self.lines > self._expected or len(data) < BLOCK_BYTES // 16:
-            whole = self._rest + data[:end] if end else b""
-            if not self.sample and CHUNK in whole:
-                self.sample = next(line for line in whole.split(b"\n") if CHUNK in line)
-            if b'"result"' in whole or b'"error"' in whole:
-                self._look_into(whole)
-        self._rest = data[end:] if end else self._rest + data
-        if len(self._rest) > LINE_BYTES:
-            raise AgentFailed(f"a line is longer than {LINE_BYTES} bytes")
-
-    def _look_into(self, lines: bytes) -> None:
-        for line in lines.split(b"\n"):
-            if b'"result"' in line or b'"error"' in line:
-                message = orjson.loads(line)
-                if "method" not in message:
-                    self.response = message
 
 
 def expect_end(result: Mapping[str, Any]) -> None:
@@ -356,13 +272,6 @@ def expect_end(result: Mapping[str, Any]) -> None:
     """
     if result.get("stopReason") != "end_turn":
         raise AgentFailed(f"a turn ended with stopReason {result.get('stopReason')!r}")
-
-
-def _expect_chunk(line: bytes, session_id: str, size: int) -> None:
-    params = orjson.loads(line)["params"] if line else {}
-    text = params.get("update", {}).get("content", {}).get("text", "")
-    if params.get("sessionId") != session_id or len(text) != size:
-        raise AgentFailed(f"a chunk is not what was asked for: {line[:200]!r}")
 
 
 def _result(message: Mapping[str, Any]) -> dict[str, Any]:

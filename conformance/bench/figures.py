@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final, TypeAlias
 
-from conformance.bench.driver import Start
+from conformance.bench.start import Start
 
 Figure: TypeAlias = float | str
 """A number in the unit of its metric, or why there is none."""

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.bench import proc
-from conformance.bench.driver import AgentFailed, Start
+from conformance.bench.counting import AgentFailed
 from conformance.bench.figures import Setting, Sizes, Subject
 from conformance.bench.metrics import METRICS
 from conformance.bench.placement import one_cpu
 from conformance.bench.record import Found, Record
 from conformance.bench.sections import SECTIONS, TAKING_TURNS, Part
+from conformance.bench.start import Start
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,14 @@ import pytest
 import agent_server.examples.counting_client as counting_client
 from conformance.bench import proc
 from conformance.bench.contenders import PEERS, REQUIREMENTS
-from conformance.bench.driver import Agent, AgentFailed, Count, Start
+from conformance.bench.counting import AgentFailed, Count
+from conformance.bench.driver import Agent
 from conformance.bench.figures import Setting, Sizes, Subject
 from conformance.bench.metrics import METRICS
 from conformance.bench.record import Record
 from conformance.bench.run import Plan, steps
 from conformance.bench.sections.clients import received_updates
+from conformance.bench.start import Start
 
 ROOT = Path(__file__).parents[2]
 BENCH_S = 50

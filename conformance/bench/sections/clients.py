@@ -16,8 +16,9 @@ import subprocess
 from collections.abc import Mapping
 from typing import Final
 
-from conformance.bench.driver import AgentFailed, Start
+from conformance.bench.counting import AgentFailed
 from conformance.bench.figures import Figure, Setting
+from conformance.bench.start import Start
 
 SIZE: Final = 32
 

@@ -9,7 +9,8 @@ from typing import Final
 
 import orjson
 
-from conformance.bench.driver import Agent, AgentFailed
+from conformance.bench.counting import AgentFailed
+from conformance.bench.driver import Agent
 from conformance.bench.figures import Figure, Setting, median, percentile, scaled
 
 PROBE_EVERY_S: Final = 0.002

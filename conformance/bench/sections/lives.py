@@ -9,7 +9,8 @@ from time import perf_counter
 from typing import Final
 
 from conformance.bench import proc
-from conformance.bench.driver import Agent, AgentFailed
+from conformance.bench.counting import AgentFailed
+from conformance.bench.driver import Agent
 from conformance.bench.figures import Figure, Setting, median, scaled
 
 EXIT_S: Final = 10.0

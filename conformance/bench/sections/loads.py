@@ -11,7 +11,8 @@ from typing import Final
 import orjson
 
 from conformance.bench import proc
-from conformance.bench.driver import Agent, AgentFailed, Count, expect_end
+from conformance.bench.counting import AgentFailed, Count
+from conformance.bench.driver import Agent, expect_end
 from conformance.bench.figures import FAILED, Figure, Setting, scaled
 
 BIG_S: Final = 60.0
