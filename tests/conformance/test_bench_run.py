@@ -14,7 +14,7 @@ import pytest
 
 import agent_server.examples.counting_client as counting_client
 from conformance.bench import proc
-from conformance.bench.contenders import PEERS, REQUIREMENTS
+from conformance.bench.contenders import CONTENDERS, PEERS, REQUIREMENTS, contender
 from conformance.bench.counting import AgentFailed, Count
 from conformance.bench.driver import Agent
 from conformance.bench.figures import Setting, Sizes, Subject
@@ -41,14 +41,14 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_quick_run_measures_ours_and_the_floor_and_writes_the_results(tmp_path: Path) -> None:
     agent = f"{sys.executable} -m agent_server"
     client = f"{sys.executable} -m {counting_client.__name__}"
-    only = ("--only", "acdekm", "--quick", "--rounds", "1", "--against", "floor")
+    only = ("--only", "acdkm", "--quick", "--rounds", "1", "--against", "floor")
     done = bench("--agent", agent, "--client", client, *only, "--out", str(tmp_path))
     assert done.returncode in (0, 1), done.stderr
     assert "FAILED" not in done.stderr
     record = Record.load(tmp_path / "results.json")
     assert list(record.found) == ["ours", "floor"]
     assert record.found["ours"].failures == record.found["floor"].failures == {}
-    measured = {key for key in METRICS if key[0] in "acdejk"}
+    measured = {key for key in METRICS if key[0] in "acdjk"}
     assert set(record.found["floor"].figures) == measured | {"d.yield_mb_per_s", "d.yield_driver_share"}
     assert set(record.found["ours"].figures) == {*record.found["floor"].figures, "m.received_per_s"}
     assert "(c) prompt round trip, median, steady, us" in done.stdout
@@ -156,17 +156,17 @@ def test_the_peak_of_memory_grows_with_a_message() -> None:
     assert grown is not None and grown > 7
 
 
-HANGING_CLIENT = """
+CARELESS_CLIENT = """
 import pathlib, subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+silent = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], **silent)
 pathlib.Path(sys.argv[1]).write_text(str(child.pid))
-child.wait()
 """
 
 
-def client_setting(client: Sequence[str]) -> Setting:
+def client_setting(client: Sequence[str], timeout_s: float = 20) -> Setting:
     sizes = Sizes().quick()
-    return Setting(Subject("some", FLOOR, Start(client, timeout_s=20)), sizes, FLOOR)
+    return Setting(Subject("some", FLOOR, Start(client, timeout_s=timeout_s)), sizes, FLOOR)
 
 
 def test_our_client_receives_every_update() -> None:
@@ -188,26 +188,51 @@ def test_a_client_program_that_does_not_count_right_is_a_failure(program: str, w
         received_updates(client_setting((sys.executable, "-c", program)))
 
 
-def test_a_client_program_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None:
-    setting = client_setting((sys.executable, "-c", HANGING_CLIENT, str(tmp_path / "pid")))
-    assert setting.subject.client is not None
-    subject = Subject("some", FLOOR, replace(setting.subject.client, timeout_s=3))
-    with pytest.raises(AgentFailed, match="did not end within 3 s"):
-        received_updates(replace(setting, subject=subject))
-    started = int((tmp_path / "pid").read_text())
-    psutil.wait_procs([psutil.Process(started)] if psutil.pid_exists(started) else [], timeout=10)
-    assert not psutil.pid_exists(started) or psutil.Process(started).status() == psutil.STATUS_ZOMBIE
+def test_a_client_program_that_hangs_is_a_failure() -> None:
+    setting = client_setting((sys.executable, "-c", "import signal; signal.pause()"), timeout_s=0.5)
+    with pytest.raises(AgentFailed, match=r"did not end within 0\.5 s"):
+        received_updates(setting)
+
+
+def test_what_a_client_program_leaves_behind_is_ended(tmp_path: Path) -> None:
+    with pytest.raises(AgentFailed, match="said nothing"):
+        received_updates(client_setting((sys.executable, "-c", CARELESS_CLIENT, str(tmp_path / "pid"))))
+    try:
+        left = psutil.Process(int((tmp_path / "pid").read_text()))
+        left.wait(timeout=10)
+    except psutil.NoSuchProcess:
+        pass
+    except psutil.TimeoutExpired:
+        assert left.status() == psutil.STATUS_ZOMBIE, "it goes on running"
 
 
 def test_the_python_sdk_is_pinned_to_the_same_version_everywhere() -> None:
     assert REQUIREMENTS.read_text().strip() in (ROOT / "pyproject.toml").read_text()
 
 
-def test_the_driver_answers_what_the_agent_asks() -> None:
-    with Agent(FLOOR) as agent:
+@pytest.fixture(params=CONTENDERS)
+def peer(request: pytest.FixtureRequest) -> Subject:
+    if request.param == "tssdk":
+        request.getfixturevalue("sdk_root")  # skips where there is no node
+    return contender(request.param, timeout_s=30)
+
+
+def test_a_peer_understands_every_command_of_the_benchmark(peer: Subject) -> None:
+    with Agent(peer.agent) as agent:
         session_id = agent.ready()
-        agent.turn(session_id, "fs 3")
-        agent.turn(session_id, "perm 3")
+        for command in ("noop", "fs 3", "perm 3"):
+            agent.turn(session_id, command)
+        agent.stream(session_id, 30, 32)
+        agent.stream(session_id, 30, 32, every=1)
+        agent.send(agent.prompt(session_id, "stream 100000 32 1"))
+        agent.next_chunk()
+        agent.send(agent.cancel(session_id))
+        assert agent.answer() == {"stopReason": "cancelled"}
+
+
+def test_the_client_of_a_peer_receives_every_update(peer: Subject) -> None:
+    told = received_updates(Setting(peer, replace(Sizes(), warm=100, client=500), FLOOR))
+    assert set(told) == (set() if peer.name == "floor" else {"m.received_per_s"})
 
 
 def test_messages_are_json_rpc() -> None:
