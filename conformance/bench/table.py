@@ -64,11 +64,21 @@ def summary(record: Record, judged: Sequence[Judged]) -> list[str]:
     lines += [f"missed: {of.gate.metric.title}: {of.text}" for of in judged if of.verdict is Verdict.MISSED]
     if not record.circumstances.get("proc", True):
         lines.append("CPU time, memory and wake-ups are left out: this system has no /proc")
+    if busy := _busy(record):
+        lines.append(busy)
     for name, found in record.found.items():
         for measurement, failures in found.failures.items():
             lines += [f"{name} failed {measurement} {_often(failures, why)}: {why}" for why in dict.fromkeys(failures)]
     lines += [f"{name} gave no figure at all" for name in record.broken]
     return lines
+
+
+def _busy(record: Record) -> str | None:
+    load, cpus = max(record.circumstances.get("load_average", ()), default=0.0), record.circumstances.get("cpus")
+    # The run itself is one or two processes of the load.
+    if not cpus or load <= max(cpus, 2):
+        return None
+    return f"the machine was busy (load average up to {load:.1f} on {cpus} CPUs): distrust every figure of elapsed time"
 
 
 def _often(failures: Sequence[str], why: str) -> str:

@@ -119,6 +119,13 @@ def test_a_system_without_proc_is_told_of() -> None:
     assert "this system has no /proc" in as_text(record, [])
 
 
+@pytest.mark.parametrize(("loads", "told"), [([0.3, 1.9], False), ([0.3, 9.5], True), ([], False)])
+def test_a_busy_machine_is_told_of(loads: list[float], told: bool) -> None:
+    record = a_record()
+    record.circumstances |= {"cpus": 2, "load_average": loads}
+    assert ("the machine was busy (load average up to 9.5 on 2 CPUs)" in as_text(record, [])) == told
+
+
 def test_the_chart_has_a_dot_for_each_ratio_and_a_mark_for_each_gate() -> None:
     record = a_record()
     judged = judge(load_gates(), record)
