@@ -15,6 +15,7 @@ import orjson
 
 from conformance import schema
 from conformance.client.judge import judge_client
+from conformance.client.play import AGENT
 from conformance.options import PROMPTS, Options
 from conformance.report import machine, table
 from conformance.report.tally import exit_code
@@ -39,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if not (given.agent or given.client):
         parser.error("--agent CMD or --client CMD is needed")
+    for command in (given.client, given.cancel_client):
+        if command is not None and AGENT not in command:
+            parser.error(f"the command of a client names its agent by {AGENT}: {command}")
     options = _options(given)
     started, began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), time.monotonic()
     results = asyncio.run(_judge(side, rows, options, given))
