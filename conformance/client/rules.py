@@ -122,7 +122,9 @@ def messages_have_their_shape(conversation: Conversation) -> Iterator[Seen]:
     for entry, method, part in _judged_by_schema(conversation):
         if shapes is None or not shapes.knows(method):
             continue
-        complaints = shapes.complaints(method, part, entry.message.get(part, {}))
+        value = entry.message.get(part)
+        # The documentation shows null where the result is an empty object.
+        complaints = shapes.complaints(method, part, {} if value is None else value)
         yield Seen(f"{method}, {part}: {complaints[0]}", entry) if complaints else KEPT
 
 
@@ -144,14 +146,19 @@ def _draft() -> schema.Schema:
 
 
 def _judged_by_schema(conversation: Conversation) -> Iterator[tuple[Entry, str, str]]:
-    """What the client says in version 1: the message, the method that it is about, and its part with a shape."""
+    """What the client says in version 1: the message, the method that it is about, and its part with a shape.
+
+    How it answers what it does not offer is a matter of its own.
+    """
+    unoffered = {entry for label, entry in conversation.labels.items() if label.startswith("unoffered-")}
     for entry in conversation.transcript.sent_by("client"):
         if entry.method == "initialize" and entry.params.get("protocolVersion") != VERSION:
             continue  # it may speak of what only a newer version knows
         if entry.method is not None:
             yield entry, entry.method, "params"
         elif entry.is_response and "result" in entry.message and entry.asked is not None and not entry.repeated:
-            yield entry, str(entry.asked.method), "result"
+            if entry.asked not in unoffered:
+                yield entry, str(entry.asked.method), "result"
 
 
 # -- the opening
