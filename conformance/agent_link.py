@@ -80,7 +80,7 @@ class Asked:
             NoAnswer: none came in time.
         """
         entry = await self.answer(timeout_s)
-        if "error" in entry.message:
+        if entry.message.get("error") is not None:  # beside a result, null breaks another rule than that of this method
             raise Errored(self.method, entry.message["error"])
         return entry.result
 
@@ -134,25 +134,34 @@ class AgentLink:
             raise NoAnswer("the agent stopped reading") from None
         except OSError:
             raise NoAnswer(f"the agent reads no more ({await self._how_it_ended()})") from None
+        if self._reading.done():
+            self._fail_open()
 
     async def ask(self, method: str, params: object = None, *, request_id: object = None) -> Asked:
         """Send a request; ``params`` of None sends none, ``request_id`` of None takes the next number."""
+        return await self.ask_raw(method, self.request_line(method, params, request_id))
+
+    def request_line(self, method: str, params: object = None, request_id: object = None) -> bytes:
+        """A request as `ask` would write it, without its newline."""
         if request_id is None:
             self._ids += 1
             request_id = self._ids
         message: dict[str, object] = {"jsonrpc": "2.0", "id": request_id, "method": method}
         if params is not None:
             message["params"] = params
-        return await self.ask_raw(method, orjson.dumps(message))
+        return orjson.dumps(message)
 
     async def ask_raw(self, method: str, line: bytes) -> Asked:
         """Send a request that is written already, without its newline."""
+        asked = self.expect(method, line)
+        await self.write_unrecorded(line + b"\n")
+        return asked
+
+    def expect(self, method: str, line: bytes) -> Asked:
+        """Record a request whose bytes the caller writes in a way of its own (`write_unrecorded`)."""
         entry = self.transcript.add("client", line)
         future: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
         self._asked[entry] = future
-        await self.write_unrecorded(line + b"\n")
-        if self._reading.done():
-            self._fail_open()
         return Asked(self, method, entry, future)
 
     async def request(self, method: str, params: object = None, *, timeout_s: float | None = None) -> Mapping[str, Any]:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conformance.agent_link import AgentLink, Asked, Errored, Serve, spawned
+from conformance.agent_link import AgentLink, Asked, Errored, NoAnswer, Serve, spawned
 from conformance.options import PROMPTS, Options
-from conformance.services import EVERYTHING, UNSTABLE, friendly
+from conformance.services import EVERYTHING, FILE_TEXT, UNSTABLE, friendly
 from conformance.transcript import Entry, Transcript
 from conformance.verdicts import Blocked, Failure, NotExercised
 
@@ -20,6 +20,12 @@ AUTH_REQUIRED = -32000
 METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 RESOURCE_NOT_FOUND = -32002
+
+FILE = "a.txt"
+"""The file in the directory of every session; its text is `services.FILE_TEXT`."""
+
+STRANGE_METHOD_S = 1.0
+"""How long the answer to a method that nobody knows is waited for before something else is asked."""
 
 TURN_UPDATES = (
     "user_message_chunk",
@@ -31,6 +37,10 @@ TURN_UPDATES = (
     "usage_update",
 )
 """Updates that belong to a turn or to a history, and to nothing else."""
+
+
+HISTORY = ("user_message_chunk", "agent_message_chunk", "agent_thought_chunk", "tool_call", "tool_call_update")
+"""Updates that are part of a conversation; the others tell of its state."""
 
 
 @dataclass(eq=False)
@@ -140,20 +150,24 @@ class Case:
         capabilities: Mapping[str, Any] | None = None,
         services: Mapping[str, Serve] | None = None,
     ) -> AsyncIterator[Session]:
-        """A session of an agent of its own, in an empty directory of its own."""
+        """A session of an agent of its own, in a directory of its own that holds nothing but `FILE`."""
         async with self.agent(capabilities=capabilities, services=services) as link, self.new_session(link) as session:
             yield session
 
     async def initialize(self, link: AgentLink) -> Mapping[str, Any]:
         """Open the connection as an ordinary client; what the agent answered."""
         answer = await link.request("initialize", initialize_params(link.transcript.offered))
+        await self.log_in(link)
+        return answer
+
+    async def log_in(self, link: AgentLink) -> None:
+        """Use the login of the run, if it has one."""
         if self.options.login is not None:
             await link.request("authenticate", {"methodId": self.options.login})
-        return answer
 
     @contextlib.asynccontextmanager
     async def new_session(self, link: AgentLink, **params: Any) -> AsyncIterator[Session]:
-        """One more session of this agent, in an empty directory of its own.
+        """One more session of this agent, in a directory of its own that holds nothing but `FILE`.
 
         Raises:
             Blocked: the agent wants a login first.
@@ -161,6 +175,7 @@ class Case:
         """
         with tempfile.TemporaryDirectory(prefix="conformance-", ignore_cleanup_errors=True) as directory:
             cwd = str(Path(directory).resolve())
+            Path(cwd, FILE).write_text(FILE_TEXT, encoding="utf-8")
             yield await make_session(link, cwd, **params)
 
 
@@ -231,9 +246,39 @@ async def succeeds(asked: Asked) -> Mapping[str, Any]:
 
 
 async def still_answers(link: AgentLink) -> None:
-    """Fail unless the agent answers one more request (with whatever: an unknown method is enough).
+    """Fail unless the agent answers one more request, with whatever.
+
+    A method that nobody knows is asked for first: it changes nothing. Where that is not answered, which is another
+    requirement's business, a session is.
 
     Raises:
-        Failure: it does not.
+        Failure: it answers neither.
     """
-    await answered(await link.ask("_conformance/are_you_there", {}))
+    asked = await _written(link, "_conformance/are_you_there", {})
+    with contextlib.suppress(NoAnswer):
+        await asked.answer(min(STRANGE_METHOD_S, link.timeout_s))
+        return
+    await answered(await _written(link, "session/new", {"cwd": tempfile.gettempdir(), "mcpServers": []}))
+
+
+@contextlib.asynccontextmanager
+async def nothing_else_is_broken(case: Case) -> AsyncIterator[None]:
+    """Lets a failure inside count only if an ordinary session and an ordinary prompt work.
+
+    Raises:
+        NotExercised: they do not, so that the failure may be theirs.
+        Blocked: the agent wants a login first.
+    """
+    try:
+        yield
+    except Failure:
+        async with case.session() as session:
+            await session.prompt(case.text("plain"))
+        raise
+
+
+async def _written(link: AgentLink, method: str, params: object) -> Asked:
+    try:
+        return await link.ask(method, params)
+    except NoAnswer as ended:
+        raise Failure(str(ended)) from None

@@ -18,6 +18,9 @@ from conformance.verdicts import Blocked, Ended, NotApplicable, NotExercised, Re
 CHECK_S = 60.0
 SHOWN_BREAKS = 3
 
+LAST = {"auth.logout"}
+"""Checks that end what all others need."""
+
 
 async def judge_agent(
     rows: Sequence[Requirement], options: Options, told: Callable[[Result], None] = lambda result: None
@@ -49,10 +52,13 @@ async def judge_agent(
         found[row.id] = result
         told(result)
 
-    await asyncio.gather(*(hold(row) for row in wanted))
+    await asyncio.gather(*(hold(row) for row in wanted if row.id not in LAST))
     ruled = [row for row in rows if row.id in rules]
     if ruled:
         transcripts.extend(await _more_to_read(options, profile, free))
+    for row in wanted:
+        if row.id in LAST:
+            await hold(row)
     for row in ruled:
         found[row.id] = _ruled(row, rules[row.id], profile, transcripts)
         told(found[row.id])
@@ -70,6 +76,8 @@ async def _held(row: Requirement, case: Case, check: Callable[[Case], Any]) -> R
         verdict, why = ended.verdict, str(ended)
     except TimeoutError:
         verdict, why = Verdict.NOT_EXERCISED, f"the check did not end within {CHECK_S:g} s"
+    except Exception as error:  # noqa: BLE001  one check that stumbles over what an agent says must not end the run
+        verdict, why = Verdict.NOT_EXERCISED, f"the check itself broke: {error!r}"
     return Result(row, verdict, why, case.transcripts, time.monotonic() - began)
 
 

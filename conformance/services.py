@@ -49,9 +49,19 @@ async def never(params: Mapping[str, Any]) -> Any:
     await asyncio.Event().wait()
 
 
+async def visit(params: Mapping[str, Any]) -> Any:
+    """Answer as a user who goes to every page and fills in no form."""
+    return {"action": "accept" if params.get("mode") == "url" else "decline"}
+
+
 async def decline(params: Mapping[str, Any]) -> Any:
     """Answer a form or a page as a user who does not want to."""
     return {"action": "decline"}
+
+
+async def dismiss(params: Mapping[str, Any]) -> Any:
+    """Answer a form or a page as a user who closes it without a word."""
+    return {"action": "cancel"}
 
 
 async def read_file(params: Mapping[str, Any]) -> Any:
@@ -116,12 +126,12 @@ class Terminals:
 
 
 def friendly() -> dict[str, Serve]:
-    """A client that does what it is asked, and a user who allows everything and fills in no form."""
+    """A client that does what it is asked, and a user who allows all, goes to every page and fills in no form."""
     return {
         "session/request_permission": allow,
         "fs/read_text_file": read_file,
         "fs/write_text_file": write_file,
-        "elicitation/create": decline,
+        "elicitation/create": visit,
         **Terminals().services(),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -97,11 +98,23 @@ UNREADABLE: Any = object()
 
 
 def read_json(line: bytes) -> Any:
-    """The value of a line, `UNREADABLE` if it is no JSON."""
+    """The value of a line, `UNREADABLE` if it is no JSON.
+
+    A line with bytes that are no UTF-8 is read with those replaced, so that one that is wrong in this alone is not
+    missed as an answer; half a surrogate pair, written as an escape, is JSON.
+    """
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(line.decode("utf-8", "replace"), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
         return UNREADABLE
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
 
 
 @dataclass(slots=True, eq=False)
@@ -126,12 +139,21 @@ class Transcript:
         entry = Entry(sender, time.monotonic() - self.began, line, read_json(line))
         self.entries.append(entry)
         if entry.is_request:
-            key = _key(sender, entry.message["id"])
-            self._open[key] = entry
-            self._closed.pop(key, None)
+            self._opens(entry)
+        elif sender == "client" and isinstance(entry.value, list):
+            # No agent has to take a batch; what answers one that it took is no answer out of nowhere.
+            for item in entry.value:
+                inner = Entry(sender, entry.at, line, item)
+                if inner.is_request:
+                    self._opens(inner)
         elif entry.is_response and "id" in entry.message:
             self._close(entry, _key("client" if sender == "agent" else "agent", entry.message["id"]))
         return entry
+
+    def _opens(self, entry: Entry) -> None:
+        key = _key(entry.sender, entry.message["id"])
+        self._open[key] = entry
+        self._closed.pop(key, None)
 
     def _close(self, entry: Entry, key: tuple[Sender, type, object]) -> None:
         asked = self._open.pop(key, None)

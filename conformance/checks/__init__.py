@@ -2,6 +2,40 @@
 
 from __future__ import annotations
 
-from conformance.checks import opening
+from conformance.checks import (
+    cancelling,
+    client_services,
+    ending,
+    framing,
+    history,
+    listing,
+    login,
+    messages,
+    opening,
+    permissions,
+    prompts,
+    questions,
+    sessions,
+    settings,
+    tools,
+    unstable,
+)
 
-__all__ = ["opening"]
+__all__ = [
+    "cancelling",
+    "client_services",
+    "ending",
+    "framing",
+    "history",
+    "listing",
+    "login",
+    "messages",
+    "opening",
+    "permissions",
+    "prompts",
+    "questions",
+    "sessions",
+    "settings",
+    "tools",
+    "unstable",
+]

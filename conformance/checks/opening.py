@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
 from conformance.case import (
     METHOD_NOT_FOUND,
     PROTOCOL_VERSION,
@@ -9,6 +13,7 @@ from conformance.case import (
     answered,
     expect_error,
     initialize_params,
+    nothing_else_is_broken,
     succeeds,
 )
 from conformance.gates import is_open
@@ -25,6 +30,13 @@ OPTIONAL = {
     "session/close": "agentCapabilities.sessionCapabilities.close",
     "session/delete": "agentCapabilities.sessionCapabilities.delete",
 }
+STRANGE_CAPABILITIES = {
+    "conformance": {"of": 1},
+    "_meta": {"conformance.invalid/can": True},
+    "fs": {"readTextFile": True, "writeTextFile": True, "conformance": 1},
+    "session": {"conformance": {}},
+}
+MALFORMED_CAPABILITIES = {"fs": 5, "terminal": "yes", "elicitation": [], "session": {"configOptions": True}}
 
 
 @check("init.same-version")
@@ -39,8 +51,9 @@ async def asked_for_our_version(case: Case) -> None:
 async def asked_for_a_future_version(case: Case) -> None:
     async with case.started() as link:
         answer = await succeeds(await link.ask("initialize", initialize_params(case.everything, FUTURE_VERSION)))
-        if not PROTOCOL_VERSION <= int(answer.get("protocolVersion", 0)) < FUTURE_VERSION:
-            raise Failure(f"asked for version {FUTURE_VERSION}, it answered {answer.get('protocolVersion')!r}")
+        version = answer.get("protocolVersion")
+        if not isinstance(version, int) or not PROTOCOL_VERSION <= version < FUTURE_VERSION:
+            raise Failure(f"asked for version {FUTURE_VERSION}, it answered {version!r}")
 
 
 @check("init.agent-info")
@@ -58,10 +71,29 @@ async def says_what_it_can(case: Case) -> None:
 
 @check("init.no-capabilities")
 async def serves_a_client_that_says_nothing(case: Case) -> None:
-    async with case.started(capabilities={}) as link:
+    async with nothing_else_is_broken(case), case.started(capabilities={}) as link:
         await succeeds(await link.ask("initialize", {"protocolVersion": PROTOCOL_VERSION}))
+        await case.log_in(link)
         async with case.new_session(link) as session:
             await succeeds(await session.start(case.text("plain")))
+
+
+@check("init.unknown-capabilities")
+async def ignores_unknown_capabilities(case: Case) -> None:
+    await _serves_who_offers(case, {**case.everything, **STRANGE_CAPABILITIES})
+
+
+@check("init.malformed-capabilities")
+async def ignores_malformed_capabilities(case: Case) -> None:
+    await _serves_who_offers(case, MALFORMED_CAPABILITIES)
+
+
+@check("init.missing-version")
+async def refuses_to_guess_the_version(case: Case) -> None:
+    async with case.started() as link:
+        params = initialize_params(case.everything)
+        del params["protocolVersion"]
+        await expect_error(await link.ask("initialize", params))
 
 
 @check("init.optional-methods-are-advertised")
@@ -80,5 +112,13 @@ async def refuses_what_it_does_not_offer(case: Case) -> None:
 @check("init.request-before")
 async def answers_what_comes_too_early(case: Case) -> None:
     async with case.started() as link:
-        await answered(await link.ask("session/new", {"cwd": "/", "mcpServers": []}))
+        await answered(await link.ask("session/new", {"cwd": tempfile.gettempdir(), "mcpServers": []}))
         await succeeds(await link.ask("initialize", initialize_params(case.everything)))
+
+
+async def _serves_who_offers(case: Case, capabilities: Mapping[str, Any]) -> None:
+    async with nothing_else_is_broken(case), case.started(capabilities=capabilities) as link:
+        await succeeds(await link.ask("initialize", initialize_params(capabilities)))
+        if "session" in case.profile:
+            await case.log_in(link)
+            await succeeds(await link.ask("session/new", {"cwd": tempfile.gettempdir(), "mcpServers": []}))

@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
-from conformance.rules import frames
+from conformance.rules import (
+    client_services,
+    compactions,
+    frames,
+    questions,
+    sessions,
+    settings,
+    shapes,
+    tools,
+    turns,
+)
 
-__all__ = ["frames"]
+__all__ = [
+    "client_services",
+    "compactions",
+    "frames",
+    "questions",
+    "sessions",
+    "settings",
+    "shapes",
+    "tools",
+    "turns",
+]

@@ -29,6 +29,7 @@ from agent_server.providers.provider import (
     TextDelta,
     ThoughtDelta,
     ToolCallRequested,
+    Usage,
 )
 
 SELF_TEST = ToolSpec("self_test", "", {})
@@ -226,6 +227,15 @@ def test_an_error_of_every_kind_can_be_had(kind: str) -> None:
     with pytest.raises(ProviderError) as caught:
         events(f"/test error {kind}")
     assert caught.value.kind == (kind or "raw")
+
+
+def test_usage_reports_tokens_of_a_model_whose_window_is_known() -> None:
+    report, end = events("/test usage")
+    assert isinstance(report, Usage)
+    window = OfflineProvider().models()[0].window_tokens
+    assert window is not None
+    assert 0 < report.input_tokens + report.output_tokens < window
+    assert end == Finished()
 
 
 def test_there_is_a_notice_of_every_severity() -> None:

@@ -26,6 +26,7 @@ from agent_server.providers.provider import (
     TextDelta,
     ThoughtDelta,
     ToolCallRequested,
+    Usage,
 )
 
 Events: TypeAlias = AsyncGenerator[ProviderEvent, None]
@@ -37,7 +38,7 @@ MAX_COMMAND_CHARS = 4096
 
 KNOWN = (
     "stream N BYTES [Y], noop, wait, perm N, fs N, terminal CMD, plan, thought, error [KIND], image, notice,"
-    " compact [END], form, url"
+    " usage, compact [END], form, url"
 )
 
 # One black pixel.
@@ -186,6 +187,11 @@ async def _notice() -> Events:
     yield Finished()
 
 
+async def _usage() -> Events:
+    yield Usage(input_tokens=20_000, output_tokens=5_000)
+    yield Finished()
+
+
 def _compact(word: str) -> Events:
     for end in get_args(CompactionOutcome):
         if word == end:
@@ -220,4 +226,5 @@ _FIXED: dict[str, Callable[[], Events]] = {
     "thought": _thought,
     "image": _image,
     "notice": _notice,
+    "usage": _usage,
 }
