@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from conformance import schema
 from conformance.client.record import Conversation
@@ -13,6 +13,8 @@ from conformance.client.registry import rule
 from conformance.gates import is_open
 from conformance.registry import KEPT, Seen
 from conformance.transcript import UNREADABLE, Entry
+
+Part: TypeAlias = Literal["params", "result"]
 
 VERSION = 1
 ABSOLUTE = re.compile(r"/|[A-Za-z]:[\\/]|\\\\")
@@ -145,7 +147,7 @@ def _draft() -> schema.Schema:
     return schema.load(None, unstable=True)
 
 
-def _judged_by_schema(conversation: Conversation) -> Iterator[tuple[Entry, str, str]]:
+def _judged_by_schema(conversation: Conversation) -> Iterator[tuple[Entry, str, Part]]:
     """What the client says in version 1: the message, the method that it is about, and its part with a shape.
 
     How it answers what it does not offer is a matter of its own.
@@ -156,9 +158,10 @@ def _judged_by_schema(conversation: Conversation) -> Iterator[tuple[Entry, str, 
             continue  # it may speak of what only a newer version knows
         if entry.method is not None:
             yield entry, entry.method, "params"
-        elif entry.is_response and "result" in entry.message and entry.asked is not None and not entry.repeated:
-            if entry.asked not in unoffered:
-                yield entry, str(entry.asked.method), "result"
+        elif entry.asked is None or entry.repeated or entry.asked in unoffered:
+            continue
+        elif "result" in entry.message:
+            yield entry, str(entry.asked.method), "result"
 
 
 # -- the opening

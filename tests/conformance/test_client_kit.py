@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+import jsonschema
 import orjson
 import psutil
 import pytest
@@ -101,7 +102,7 @@ def test_every_requirement_of_a_client_has_one_judge() -> None:
 def test_our_command_line_client_keeps_every_requirement_that_it_meets() -> None:
     results = verdicts(
         [*EXEC, "--yes", "--agent", "{agent}", "hello"],
-        [sys.executable, "-c", IN_A_TERMINAL, *EXEC, "--timeout", "1", "--agent", "{agent}", "hello"],
+        [sys.executable, "-c", IN_A_TERMINAL, *EXEC, "--timeout", "3", "--agent", "{agent}", "hello"],
     )
     assert failed(results) == {}
     assert with_verdict(results, Verdict.NOT_EXERCISED) == NOT_EXERCISED_BY_EXEC.keys()
@@ -211,6 +212,8 @@ def test_a_failure_is_told_with_what_was_said(tmp_path: Path) -> None:
     )  # fmt: skip
     assert run.returncode == 1, run.stderr
     assert "FAIL" in run.stdout
-    [row] = orjson.loads(report.read_bytes())["results"]
+    written = orjson.loads(report.read_bytes())
+    jsonschema.validate(written, orjson.loads((schema.SCHEMAS / "conformance.schema.json").read_bytes()))
+    [row] = written["results"]
     assert (row["id"], row["verdict"]) == ("client.fs-read", "fail")
     assert "fs/read_text_file" in (tmp_path / "said" / "client.fs-read.txt").read_text(encoding="utf-8")
