@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from conformance import schema
 from conformance.client.record import Conversation
@@ -13,8 +13,6 @@ from conformance.client.registry import rule
 from conformance.gates import is_open
 from conformance.registry import KEPT, Seen
 from conformance.transcript import UNREADABLE, Entry
-
-Part: TypeAlias = Literal["params", "result"]
 
 VERSION = 1
 ABSOLUTE = re.compile(r"/|[A-Za-z]:[\\/]|\\\\")
@@ -124,10 +122,8 @@ def messages_have_their_shape(conversation: Conversation) -> Iterator[Seen]:
     for entry, method, part in _judged_by_schema(conversation):
         if shapes is None or not shapes.knows(method):
             continue
-        value = entry.message.get(part)
-        # The documentation shows null where the result is an empty object.
-        complaints = shapes.complaints(method, part, {} if value is None else value)
-        yield Seen(f"{method}, {part}: {complaints[0]}", entry) if complaints else KEPT
+        complaints = shapes.complaints(method, part, entry.message.get(part))
+        yield Seen(f"{method}: {complaints[0]}", entry) if complaints else KEPT
 
 
 @rule("client.no-foreign-keys")
@@ -147,7 +143,7 @@ def _draft() -> schema.Schema:
     return schema.load(None, unstable=True)
 
 
-def _judged_by_schema(conversation: Conversation) -> Iterator[tuple[Entry, str, Part]]:
+def _judged_by_schema(conversation: Conversation) -> Iterator[tuple[Entry, str, schema.Part]]:
     """What the client says in version 1: the message, the method that it is about, and its part with a shape.
 
     How it answers what it does not offer is a matter of its own.

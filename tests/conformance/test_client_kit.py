@@ -157,7 +157,7 @@ def test_every_requirement_of_a_client_can_fail() -> None:
 
 @pytest.mark.parametrize("name", sorted(SCENES))
 def test_a_scene_speaks_the_protocol_but_for_what_it_is_about(name: str) -> None:
-    on_purpose = {"null-results", "null-login", "unknown-update", "malformed-fields"}
+    on_purpose = {"unknown-update", "malformed-fields"}
     run = played(name)
     shapes = schema.load(None, unstable=False)
     complaints = []
