@@ -19,6 +19,9 @@ from conformance.verdicts import NotExercised
 LINE_LIMIT_BYTES = 64 * 1024 * 1024
 STDERR_SHOWN_BYTES = 2000
 
+STARTING = 4
+"""How many times as long the first answer may take: many agents are started side by side."""
+
 
 class NoAnswer(NotExercised):
     """The agent did not answer in time, or went away before it did."""
@@ -67,10 +70,11 @@ class Asked:
         Raises:
             NoAnswer: none came in time.
         """
+        patience_s = timeout_s or self.link.patience_s
         try:
-            return await asyncio.wait_for(asyncio.shield(self._answered), timeout_s or self.link.timeout_s)
+            return await asyncio.wait_for(asyncio.shield(self._answered), patience_s)
         except TimeoutError:
-            raise NoAnswer(f"{self.method} was not answered within {timeout_s or self.link.timeout_s:g} s") from None
+            raise NoAnswer(f"{self.method} was not answered within {patience_s:g} s") from None
 
     async def result(self, timeout_s: float | None = None) -> Mapping[str, Any]:
         """The result, null read as an empty object.
@@ -112,6 +116,12 @@ class AgentLink:
         self._serving: set[asyncio.Task[None]] = set()
         self._reading = asyncio.create_task(self._read())
 
+    @property
+    def patience_s(self) -> float:
+        """How long an answer may take; longer while the agent has said nothing yet, for it may still be starting."""
+        started = any(True for _ in self.transcript.sent_by("agent"))
+        return self.timeout_s if started else self.timeout_s * STARTING
+
     # -- out
 
     async def write(self, data: bytes) -> None:
@@ -122,18 +132,14 @@ class AgentLink:
         await self.write_unrecorded(data)
 
     async def write_unrecorded(self, data: bytes) -> None:
-        """Bytes as they are.
-
-        Raises:
-            NoAnswer: the agent reads no more.
-        """
+        """Bytes as they are. An agent that reads them no more answers no request from then on (`NoAnswer`)."""
         try:
             self._stdin.write(data)
             await asyncio.wait_for(self._stdin.drain(), self.timeout_s)
         except TimeoutError:
-            raise NoAnswer("the agent stopped reading") from None
+            self._fail_open("the agent stopped reading")
         except OSError:
-            raise NoAnswer(f"the agent reads no more ({await self._how_it_ended()})") from None
+            self._fail_open(f"the agent reads no more ({await self._how_it_ended()})")
         if self._reading.done():
             self._fail_open()
 
@@ -247,13 +253,12 @@ class AgentLink:
             answer["result"] = await service(entry.params)
         except Refusal as refusal:
             answer["error"] = {"code": refusal.code, "message": refusal.message}
-        with contextlib.suppress(NoAnswer):
-            await self.write(orjson.dumps(answer) + b"\n")
+        await self.write(orjson.dumps(answer) + b"\n")
 
-    def _fail_open(self) -> None:
+    def _fail_open(self, why: str = "the agent went away") -> None:
         for entry, future in self._asked.items():
             if not future.done():
-                future.set_exception(NoAnswer(f"the agent went away before it answered {entry.method}"))
+                future.set_exception(NoAnswer(f"{entry.method} was not answered: {why}"))
                 future.exception()  # nobody has to ask for it
         self._asked.clear()
 

@@ -7,13 +7,16 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conformance.agent_link import AgentLink, Asked, Errored, NoAnswer, Serve, spawned
 from conformance.options import PROMPTS, Options
 from conformance.services import EVERYTHING, FILE_TEXT, UNSTABLE, friendly
 from conformance.transcript import Entry, Transcript
 from conformance.verdicts import Blocked, Failure, NotExercised
+
+if TYPE_CHECKING:
+    from conformance.shown import Shown
 
 PROTOCOL_VERSION = 1
 AUTH_REQUIRED = -32000
@@ -79,7 +82,8 @@ class Session:
 
 @dataclass(eq=False)
 class Case:
-    """The means of one check. ``profile``: what the agent said of itself (`profile.look_at`).
+    """The means of one check. ``profile``: what the agent said of itself (`gates.look_at`). ``shown``: what it shows at
+    each prompt, for checks that need not see it themselves.
 
     Every agent that the check starts adds a transcript to ``transcripts``, on which the rules are judged too.
     """
@@ -88,11 +92,22 @@ class Case:
     options: Options
     profile: Mapping[str, Any] = field(default_factory=dict)
     transcripts: list[Transcript] = field(default_factory=list)
+    shown: Shown | None = None
 
     @property
     def everything(self) -> Mapping[str, Any]:
         """The capabilities of a client that can do all that is asked for in this run."""
         return UNSTABLE if self.options.unstable else EVERYTHING
+
+    def makes_sessions(self) -> None:
+        """For what is refused: see that it is not refused because everything is.
+
+        Raises:
+            Blocked: the agent wants a login first.
+            NotExercised: it makes no sessions at all.
+        """
+        if "session_refused" in self.profile:
+            raise self.profile["session_refused"]
 
     def text(self, name: str) -> str:
         """The prompt of that name (`options.PROMPTS`).
@@ -188,6 +203,8 @@ async def make_session(link: AgentLink, cwd: str, **params: Any) -> Session:
     session_id = made.get("sessionId")
     if not isinstance(session_id, str):
         raise NotExercised("session/new told no session id")
+    if [entry.result.get("sessionId") for entry in link.transcript.sent_by("agent")].count(session_id) > 1:
+        raise NotExercised("two sessions have one id")
     return Session(link, session_id, cwd, made)
 
 
@@ -254,11 +271,11 @@ async def still_answers(link: AgentLink) -> None:
     Raises:
         Failure: it answers neither.
     """
-    asked = await _written(link, "_conformance/are_you_there", {})
+    asked = await link.ask("_conformance/are_you_there", {})
     with contextlib.suppress(NoAnswer):
         await asked.answer(min(STRANGE_METHOD_S, link.timeout_s))
         return
-    await answered(await _written(link, "session/new", {"cwd": tempfile.gettempdir(), "mcpServers": []}))
+    await answered(await link.ask("session/new", {"cwd": tempfile.gettempdir(), "mcpServers": []}))
 
 
 @contextlib.asynccontextmanager
@@ -275,10 +292,3 @@ async def nothing_else_is_broken(case: Case) -> AsyncIterator[None]:
         async with case.session() as session:
             await session.prompt(case.text("plain"))
         raise
-
-
-async def _written(link: AgentLink, method: str, params: object) -> Asked:
-    try:
-        return await link.ask(method, params)
-    except NoAnswer as ended:
-        raise Failure(str(ended)) from None

@@ -9,18 +9,25 @@ from conformance.case import Case
 from conformance.verdicts import Ended, NotExercised
 
 
+class NoVersion(NotExercised):
+    """The answer to ``initialize`` names no version that there could be."""
+
+
 async def look_at(case: Case) -> Mapping[str, Any]:
     """What the agent says of itself: the answer to initialize, and under ``session`` that to session/new.
 
     Without ``session`` if it makes none; ``session_refused`` is then the exception that says why.
 
     Raises:
-        NotExercised: it cannot be started, or does not answer ``initialize``.
+        NotExercised: it cannot be started, does not answer ``initialize``, or speaks another version.
     """
     async with case.started() as link:
         profile: dict[str, Any] = dict(await case.initialize(link))
-        if profile.get("protocolVersion") != 1:
-            raise NotExercised(f"the agent speaks protocol version {profile.get('protocolVersion')!r}, not 1")
+        version = profile.get("protocolVersion")
+        if not isinstance(version, int) or version < 1:
+            raise NoVersion(f"asked for version 1, it answered {version!r}")
+        if version != 1:
+            raise NotExercised(f"the agent speaks protocol version {version}, not 1")
         try:
             async with case.new_session(link) as session:
                 profile["session"] = session.made

@@ -7,17 +7,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from conformance.agent_link import Errored, NoAnswer
 from conformance.case import Case
-from conformance.gates import is_open, look_at
+from conformance.gates import NoVersion, is_open, look_at
 from conformance.options import PROMPTS, Options
 from conformance.registry import Rule, all_checks, all_rules
 from conformance.requirements import Requirement
+from conformance.shown import Shown
 from conformance.transcript import Transcript
 from conformance.verdicts import Blocked, Ended, NotApplicable, NotExercised, Result, Verdict
 
 CHECK_S = 60.0
 SHOWN_BREAKS = 3
 
+OPENING = "init.same-version"
 LAST = {"auth.logout"}
 """Checks that end what all others need."""
 
@@ -33,7 +36,7 @@ async def judge_agent(
     try:
         profile = await look_at(probe)
     except Ended as ended:
-        results = [Result(row, Verdict.NOT_EXERCISED, str(ended), probe.transcripts) for row in rows]
+        results = [Result(row, _without_profile(row, ended), str(ended), probe.transcripts) for row in rows]
         for result in results:
             told(result)
         return results
@@ -43,10 +46,11 @@ async def judge_agent(
     transcripts = list(probe.transcripts)
     found: dict[str, Result] = {}
     free = asyncio.Semaphore(options.jobs)
+    shown = Shown(options, profile)
 
     async def hold(row: Requirement) -> None:
         async with free:
-            case = Case(row.id, options, profile)
+            case = Case(row.id, options, profile, shown=shown)
             result = await _held(row, case, checks[row.id])
         transcripts.extend(case.transcripts)
         found[row.id] = result
@@ -55,7 +59,7 @@ async def judge_agent(
     await asyncio.gather(*(hold(row) for row in wanted if row.id not in LAST))
     ruled = [row for row in rows if row.id in rules]
     if ruled:
-        transcripts.extend(await _more_to_read(options, profile, free))
+        transcripts.extend(await _more_to_read(options, shown, free))
     for row in wanted:
         if row.id in LAST:
             await hold(row)
@@ -63,6 +67,12 @@ async def judge_agent(
         found[row.id] = _ruled(row, rules[row.id], profile, transcripts)
         told(found[row.id])
     return [found[row.id] for row in rows if row.id in found]
+
+
+def _without_profile(row: Requirement, ended: Ended) -> Verdict:
+    """What can be said of a requirement where the connection could not even be opened."""
+    spoke = isinstance(ended, NoVersion | NoAnswer | Errored)
+    return Verdict.FAIL if spoke and row.id == OPENING else Verdict.NOT_EXERCISED
 
 
 async def _held(row: Requirement, case: Case, check: Callable[[Case], Any]) -> Result:
@@ -91,23 +101,12 @@ def _consider(row: Requirement, profile: Mapping[str, Any]) -> None:
         raise NotApplicable(f"the agent does not offer {row.gate}")
 
 
-async def _more_to_read(options: Options, profile: Mapping[str, Any], free: asyncio.Semaphore) -> list[Transcript]:
+async def _more_to_read(options: Options, shown: Shown, free: asyncio.Semaphore) -> list[Transcript]:
     """One conversation for each prompt of the command line, so that the rules have read all that the agent can do."""
 
-    async def hold(name: str) -> list[Transcript]:
+    async def hold(name: str) -> Sequence[Transcript]:
         async with free:
-            case = Case(f"the {name} prompt", options, profile)
-            try:
-                async with asyncio.timeout(CHECK_S), case.session() as session:
-                    asked = await session.start(case.text(name))
-                    if name == "busy":
-                        await session.link.quiet(options.quiet_s)
-                        await session.cancel()
-                    await asked.answer()
-                    await session.link.quiet(options.quiet_s)
-            except (Ended, TimeoutError):
-                pass  # what was heard until then counts
-            return case.transcripts
+            return await shown.at(name)
 
     held = await asyncio.gather(*(hold(name) for name in PROMPTS if options.prompts.get(name)))
     return [transcript for transcripts in held for transcript in transcripts]

@@ -97,12 +97,12 @@ async def survives_batches(case: Case) -> None:
 @check("rpc.batches-refused")
 async def refuses_batches(case: Case) -> None:
     async with case.agent() as link:
-        request_id, line = _batch(link)
+        request_ids, line = _batch(link)
         begin = len(link.transcript.entries)
         strays = await _strays_if_alive(link, line + b"\n", case.options.quiet_s)
-        if any(_names(entry, request_id) for entry in link.transcript.entries[begin:]):
+        if any(_answers(entry, request_ids) for entry in link.transcript.entries[begin:]):
             raise Failure("a request in an array was handled")
-        _expect_refusals(strays, INVALID_REQUEST, 1)
+        _expect_refusal(strays, INVALID_REQUEST)
 
 
 async def _survives(case: Case, *lines: bytes) -> None:
@@ -114,8 +114,9 @@ async def _survives(case: Case, *lines: bytes) -> None:
 
 async def _refuses(case: Case, code: int, *lines: bytes) -> None:
     async with case.agent() as link:
-        strays = await _strays_if_alive(link, b"".join(line + b"\n" for line in lines), case.options.quiet_s)
-        _expect_refusals(strays, code, len(lines))
+        for line in lines:
+            strays = await _strays_if_alive(link, line + b"\n", case.options.quiet_s / len(lines))
+            _expect_refusal(strays, code)
 
 
 async def _strays_after(link: AgentLink, data: bytes, quiet_s: float) -> list[Entry]:
@@ -139,10 +140,10 @@ async def _strays_if_alive(link: AgentLink, data: bytes, quiet_s: float) -> list
         raise NotExercised(str(failure)) from None
 
 
-def _expect_refusals(strays: Sequence[Entry], code: int, number: int) -> None:
+def _expect_refusal(strays: Sequence[Entry], code: int) -> None:
     codes = [_code(entry) for entry in strays]
-    if codes != [code] * number:
-        raise Failure(f"{number} answers of {code} with the id null were expected; there came {codes or 'none'}")
+    if codes != [code]:
+        raise Failure(f"one answer of {code} with the id null was expected; there came {codes or 'none'}")
 
 
 def _code(entry: Entry) -> object:
@@ -159,14 +160,14 @@ def _session_with(link: AgentLink, text: str) -> bytes:
     return link.request_line("session/new", {"cwd": tempfile.gettempdir(), "mcpServers": [], "_meta": meta})
 
 
-def _batch(link: AgentLink) -> tuple[object, bytes]:
-    """An array of one request, and the id of that."""
-    line = _session_with(link, "in an array")
-    return orjson.loads(line)["id"], b"[" + line + b"]"
+def _batch(link: AgentLink) -> tuple[list[object], bytes]:
+    """An array of requests, and their ids."""
+    lines = [_session_with(link, f"in an array, {number}") for number in range(TOGETHER)]
+    return [orjson.loads(line)["id"] for line in lines], b"[" + b",".join(lines) + b"]"
 
 
-def _names(entry: Entry, request_id: object) -> bool:
-    return entry.sender == "agent" and entry.is_response and entry.message.get("id") == request_id
+def _answers(entry: Entry, request_ids: Sequence[object]) -> bool:
+    return entry.sender == "agent" and entry.is_response and entry.message.get("id") in request_ids
 
 
 def _pieces(line: bytes) -> list[bytes]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-from conformance.agent_link import AgentLink
+from conformance.agent_link import AgentLink, NoAnswer
 from conformance.case import (
     METHOD_NOT_FOUND,
+    STRANGE_METHOD_S,
     Case,
     answered,
     expect_error,
@@ -27,7 +29,9 @@ OWN_META = {
     "traceparent": "00-80e1afed08e019fc1110464cfa66635c-7a085853722dc6d2-01",
     "conformance.invalid/own": {"deep": [1, {"er": None}]},
 }
-STRANGE_KEYS = {"conformance": {"is": ["unknown"]}, "conformanceToo": 1}
+Keys = Mapping[str, Any]
+REQUESTS = 3
+STRANGE_KEYS: Keys = {"conformance": {"is": ["unknown"]}, "conformanceToo": 1}
 
 
 @check("rpc.text-ids")
@@ -86,28 +90,40 @@ async def ignores_stray_responses(case: Case) -> None:
 
 @check("rpc.unknown-fields")
 async def ignores_unknown_keys(case: Case) -> None:
-    await _serves_with(case, STRANGE_KEYS)
+    await _serves_with(case, *[STRANGE_KEYS] * REQUESTS)
 
 
 @check("rpc.meta-accepted")
 async def ignores_what_is_in_meta(case: Case) -> None:
-    await _serves_with(case, {"_meta": OWN_META})
+    await _serves_with(case, *[{"_meta": OWN_META}] * REQUESTS)
 
 
 @check("rpc.meta-tolerated")
 async def ignores_meta_that_is_none(case: Case) -> None:
-    for meta in (5, "text", ["list"]):
-        await _serves_with(case, {"_meta": meta})
+    await _serves_with(case, {"_meta": 5}, {"_meta": "text"}, {"_meta": ["list"]})
 
 
 @check("rpc.reads-while-busy")
 async def reads_while_busy(case: Case) -> None:
     async with case.session() as session:
+        link = session.link
+        knows_strangers = await _answers_strangers(link)
         asked = await session.start(case.text("busy"))
-        await session.link.quiet(case.options.quiet_s)
+        await link.quiet(case.options.quiet_s)
         if asked.done:
             raise NotExercised("the prompt that works until it is cancelled ended by itself")
-        await still_answers(session.link)
+        params = {"cwd": session.cwd, "mcpServers": []}
+        await answered(await link.ask("session/new", params))
+        if knows_strangers and not await _answers_strangers(link, link.timeout_s):
+            raise Failure("an unknown method is answered while the agent is idle, and is not while it is busy")
+
+
+async def _answers_strangers(link: AgentLink, timeout_s: float = STRANGE_METHOD_S) -> bool:
+    asked = await link.ask("_conformance/are_you_there", {})
+    with contextlib.suppress(NoAnswer):
+        await asked.answer(timeout_s)
+        return True
+    return False
 
 
 async def _left_alone(link: AgentLink, quiet_s: float) -> None:
@@ -123,13 +139,13 @@ async def _left_alone(link: AgentLink, quiet_s: float) -> None:
             raise Failure("what is no request was answered")
 
 
-async def _serves_with(case: Case, more: Mapping[str, Any]) -> None:
-    """Hold a whole conversation whose requests have more keys, in their params and in a block of the prompt."""
+async def _serves_with(case: Case, first: Keys, second: Keys, third: Keys) -> None:
+    """Hold a whole conversation whose three requests have more keys, in their params and in a block of the prompt."""
     async with nothing_else_is_broken(case), case.started() as link:
-        await succeeds(await link.ask("initialize", {**initialize_params(case.everything), **more}))
+        await succeeds(await link.ask("initialize", {**initialize_params(case.everything), **first}))
         await case.log_in(link)
-        with tempfile.TemporaryDirectory(prefix="conformance-") as cwd:
-            made = await succeeds(await link.ask("session/new", {"cwd": cwd, "mcpServers": [], **more}))
-            block = {"type": "text", "text": case.text("plain"), **more}
-            params = {"sessionId": made.get("sessionId"), "prompt": [block], **more}
+        with tempfile.TemporaryDirectory(prefix="conformance-", ignore_cleanup_errors=True) as cwd:
+            made = await succeeds(await link.ask("session/new", {"cwd": cwd, "mcpServers": [], **second}))
+            block = {"type": "text", "text": case.text("plain"), **third}
+            params = {"sessionId": made.get("sessionId"), "prompt": [block], **third}
             await succeeds(await link.ask("session/prompt", params))

@@ -36,7 +36,12 @@ STRANGE_CAPABILITIES = {
     "fs": {"readTextFile": True, "writeTextFile": True, "conformance": 1},
     "session": {"conformance": {}},
 }
-MALFORMED_CAPABILITIES = {"fs": 5, "terminal": "yes", "elicitation": [], "session": {"configOptions": True}}
+MALFORMED_CAPABILITIES = {
+    "fs": {"readTextFile": "yes", "writeTextFile": 1},
+    "terminal": "yes",
+    "elicitation": [],
+    "session": {"configOptions": True},
+}
 
 
 @check("init.same-version")
@@ -85,7 +90,22 @@ async def ignores_unknown_capabilities(case: Case) -> None:
 
 @check("init.malformed-capabilities")
 async def ignores_malformed_capabilities(case: Case) -> None:
-    await _serves_who_offers(case, MALFORMED_CAPABILITIES)
+    await _serves_who_offers(case, {"fs": 5, "terminal": [], "elicitation": "form", "session": None})
+    used = await _used(case, MALFORMED_CAPABILITIES)
+    if used and not used & await _used(case, {}):
+        raise Failure(f"{', '.join(sorted(used))}: used by the word of a malformed capability")
+
+
+async def _used(case: Case, capabilities: Mapping[str, Any]) -> set[str]:
+    """The methods for files and terminals that the prompts for them use."""
+    prompts = [text for text in map(case.options.prompts.get, ("fs", "terminal")) if text]
+    if not prompts or "session" not in case.profile:
+        return set()
+    async with case.session(capabilities=capabilities) as session:
+        for prompt in prompts:
+            await (await session.start(prompt)).answer()
+        used = [entry.method or "" for entry in session.link.transcript.sent_by("agent") if entry.is_request]
+        return {method for method in used if method.startswith(("fs/", "terminal/"))}
 
 
 @check("init.missing-version")

@@ -47,6 +47,8 @@ async def makes_sessions(case: Case) -> None:
 async def gives_each_session_an_id(case: Case) -> None:
     async with case.agent() as link:
         ids = [(await link.request("session/new", _new())).get("sessionId") for _ in range(MANY)]
+        if None in ids:
+            raise NotExercised("session/new told no session id")
         if len(set(map(repr, ids))) != MANY:
             raise Failure(f"{MANY} sessions have the ids {ids}")
 
@@ -73,6 +75,7 @@ async def refuses_relative_roots(case: Case) -> None:
 
 @check("session.system-prompt-unknown-mode")
 async def refuses_unknown_modes(case: Case) -> None:
+    case.makes_sessions()
     async with case.agent() as link:
         system_prompt = {"mode": "conformance_unknown", "content": [TEXT]}
         await expect_error(await link.ask("session/new", _new(systemPrompt=system_prompt)))
@@ -85,7 +88,7 @@ async def takes_system_prompts(case: Case) -> None:
 
 @check("session.roots-accepted")
 async def takes_roots(case: Case) -> None:
-    with tempfile.TemporaryDirectory(prefix="conformance-") as directory:
+    with tempfile.TemporaryDirectory(prefix="conformance-", ignore_cleanup_errors=True) as directory:
         await _makes(case, _new(additionalDirectories=[str(Path(directory).resolve())]))
 
 
@@ -180,6 +183,7 @@ async def _makes(case: Case, params: Mapping[str, Any]) -> None:
 
 
 async def _refuses_new(case: Case, params: Mapping[str, Any]) -> None:
+    case.makes_sessions()
     async with case.agent() as link:
         await expect_error(await link.ask("session/new", params), INVALID_PARAMS)
 

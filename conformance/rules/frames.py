@@ -100,13 +100,21 @@ def own_ids_are_plain(transcript: Transcript) -> Iterator[Seen]:
             yield KEPT if plain else Seen(f"the id of a request is {request_id!r}", entry)
 
 
+def _is_stray(entry: Entry) -> bool:
+    return entry.is_response and entry.asked is None
+
+
 def _same_id(one: Entry, other: Entry) -> bool:
     return bool(type(one.message["id"]) is type(other.message["id"]) and one.message["id"] == other.message["id"])
 
 
 @rule("rpc.answer-has-the-id")
 def answers_have_the_id(transcript: Transcript) -> Iterator[Seen]:
+    # Who answers an answer of ours that was none has another rule against it.
+    strays = [entry.message.get("id") for entry in transcript.sent_by("client") if _is_stray(entry)]
     for entry in transcript.sent_by("agent"):
+        if entry.is_response and entry.asked is None and entry.message.get("id") in strays:
+            continue
         if not entry.is_response or entry.asked is not None:
             if entry.is_response and not entry.repeated:
                 yield KEPT

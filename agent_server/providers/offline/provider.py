@@ -33,9 +33,9 @@ _MODELS = (ModelInfo("offline", "Offline (no model)", window_tokens=100_000),)
 class OfflineProvider(SimpleProvider):
     """Deterministic work without a model: slash commands, plain sentences, and test prompts for editors.
 
-    It asks for tools like any model does, so permissions, diffs and terminals are the real ones. It reports
-    usage for the prompt ``/test usage`` only, because no tokens are spent. Its first answer in a conversation ends with one line that says how to
-    configure a model (Req: CR-04).
+    It asks for tools like any model does, so permissions, diffs and terminals are the real ones. It reports usage for
+    the prompt ``/test usage`` only, because no tokens are spent. Its first answer in a conversation ends with one line
+    that says how to configure a model (Req: CR-04).
     """
 
     id = "offline"
