@@ -15,22 +15,20 @@ import orjson
 import psutil
 import pytest
 
-from conformance import schema
+from conformance import npm, schema
 from conformance.__main__ import main
 from conformance.client.judge import judge_client
 from conformance.client.play import Played, play
 from conformance.client.registry import JUDGES, RULES
 from conformance.client.scene import SCENES
+from conformance.installing import INSTALL_S
 from conformance.mutants.client import MUTANTS
 from conformance.mutants.client_trial import client_options, failed, judged
 from conformance.options import Options
 from conformance.requirements import requirements, selected
 from conformance.verdicts import Result, Verdict
-from tests.interop.test_typescript_client import INSTALL_S, node, sdk_root
 
-__all__ = ["node", "sdk_root"]
-
-# Every run starts dozens of clients.
+# Every run starts dozens of clients, and one may pay for an installation.
 pytestmark = pytest.mark.timeout(INSTALL_S + 120)
 
 HERE = Path(__file__).parent
@@ -131,6 +129,15 @@ def test_a_client_on_the_official_typescript_sdk_fails_nothing(node: str, sdk_ro
     assert failed(results) == {}
     seen = {"client.schema", "client.unknown-update", "client.lenient-fields", "client.fs-read", "client.terminal-kill"}
     assert seen <= with_verdict(results, Verdict.PASS)
+
+
+def test_a_client_of_others_is_told_what_it_does_not_keep(sdk_root: Path, tmp_path: Path) -> None:
+    command = [*npm.command("acpx"), "--agent", "{agent}", "--approve-all", "exec", "hello"]
+    kept = {"client.unknown-fields", "client.long-lines", "client.permission-by-kind", "client.terminal-kill"}
+    broken = {"client.unsupported-version", "client.lenient-fields", "client.unadvertised-form"}
+    results = verdicts(command, only=sorted(kept | broken), HOME=str(tmp_path))
+    assert set(failed(results)) == broken
+    assert with_verdict(results, Verdict.PASS) == kept
 
 
 def test_a_client_that_keeps_every_requirement_fails_none(environment: dict[str, str]) -> None:
