@@ -14,6 +14,8 @@ from pathlib import Path
 import orjson
 
 from conformance import schema
+from conformance.client.judge import judge_client
+from conformance.client.play import AGENT
 from conformance.options import PROMPTS, Options
 from conformance.report import machine, table
 from conformance.report.tally import exit_code
@@ -38,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if not (given.agent or given.client):
         parser.error("--agent CMD or --client CMD is needed")
+    for command in (given.client, given.cancel_client):
+        if command is not None and AGENT not in command:
+            parser.error(f"the command of a client names its agent by {AGENT}: {command}")
     options = _options(given)
     started, began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), time.monotonic()
     results = asyncio.run(_judge(side, rows, options, given))
@@ -48,13 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _judge(side: Side, rows: Sequence[Requirement], options: Options, given: argparse.Namespace) -> list[Result]:
-    return await judge_agent(rows, options)
+    return await (judge_client if side == "client" else judge_agent)(rows, options)
 
 
 def _options(given: argparse.Namespace) -> Options:
     prompts = {name: getattr(given, f"{name}_prompt") for name in PROMPTS}
     return Options(
         command=shlex.split(given.agent or given.client),
+        cancel_command=shlex.split(given.cancel_client or ""),
         prompts=prompts,
         unstable=given.unstable,
         timeout_s=given.timeout_s,
@@ -92,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--agent", metavar="CMD", help="the agent to judge")
     add("--client", metavar="CMD", help="the client to judge; {agent} stands for the agent that it starts")
+    add("--cancel-client", metavar="CMD", help="a client that cancels its prompt; {agent} likewise")
     add("--only", metavar="ID", nargs="+", default=[], help="only these requirements; patterns like cancel.*")
     add("--list", action="store_true", help="list the requirements, and do nothing")
     add("--unstable", action="store_true", help="judge what is no part of the protocol yet, too")

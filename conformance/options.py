@@ -28,13 +28,15 @@ PROMPTS: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Options:
-    """How to run the agent and what to ask of it.
+    """How to run the agent, or the client, and what to ask of it.
 
-    ``timeout_s``: how long an answer may take. ``quiet_s``: how long silence is listened to before it counts.
-    ``login``: the id of a login to use before sessions are made. ``schema``: what messages are held against.
+    ``cancel_command``: of a client that cancels its prompt. ``timeout_s``: how long an answer may take. ``quiet_s``:
+    how long silence is listened to before it counts. ``login``: the id of a login to use before sessions are made.
+    ``schema``: what messages are held against.
     """
 
     command: Sequence[str]
+    cancel_command: Sequence[str] = ()
     prompts: Mapping[str, str] = field(default_factory=lambda: {name: text for name, (text, _) in PROMPTS.items()})
     unstable: bool = False
     timeout_s: float = 10.0

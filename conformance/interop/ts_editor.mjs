@@ -87,9 +87,9 @@ export class Editor {
     return question.mode === "form" ? { action: "accept", content: this.content } : { action: "accept" };
   }
 
-  #run({ command, args = [], cwd }) {
-    const child = spawn(command, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
-    const terminal = { child, output: "", closed: once(child, "close") };
+  #run({ command, args = [], cwd, outputByteLimit }) {
+    const child = spawn(command, args, { cwd: cwd ?? undefined, stdio: ["ignore", "pipe", "pipe"] });
+    const terminal = { child, output: "", limit: outputByteLimit ?? Infinity, closed: once(child, "close") };
     for (const pipe of [child.stdout, child.stderr]) {
       pipe.setEncoding("utf8").on("data", (text) => (terminal.output += text));
     }
@@ -99,10 +99,14 @@ export class Editor {
   }
 
   #output({ terminalId }) {
-    const { child, output } = this.#terminals.get(terminalId);
+    const { child, output, limit } = this.#terminals.get(terminalId);
     const { exitCode, signalCode: signal } = child;
     const ended = exitCode !== null || signal !== null;
-    return { output, truncated: false, exitStatus: ended ? { exitCode, signal } : null };
+    const exitStatus = ended ? { exitCode, signal } : null;
+    const bytes = Buffer.from(output);
+    let start = Math.max(bytes.length - limit, 0);
+    while ((bytes[start] & 0xc0) === 0x80) start++;
+    return { output: bytes.subarray(start).toString(), truncated: start > 0, exitStatus };
   }
 
   async #exit({ terminalId }) {
