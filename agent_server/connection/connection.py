@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -270,7 +271,7 @@ class Connection:
             return
         if type(outcome) is Deferred:
             self._answers.hold(request_id, outcome)
-            outcome.then(lambda result, error: self._deferred_settled(request_id, outcome, result, error))
+            outcome.then(partial(self._deferred_settled, request_id, outcome))
         elif type(outcome) is CoroutineType or hasattr(type(outcome), "__await__"):
             work = self._spawn(self._answer(request_id, outcome))
             self._answers.hold(request_id, work)
@@ -298,7 +299,7 @@ class Connection:
             return
         if type(result) is Deferred:
             self._answers.hold(request_id, result)
-            result.then(lambda value, error: self._deferred_settled(request_id, result, value, error))
+            result.then(partial(self._deferred_settled, request_id, result))
         else:
             self._answers.respond(request_id, result)
             self.hurry()
