@@ -126,7 +126,7 @@ class AgentSession:
     def _tell_commands(self) -> None:
         commands = self._service.commands_update()
         if commands is not None:
-            self.attachment.tell(commands)
+            self.attachment.tell_with_next(commands)
 
     @handles(SESSION_PROMPT)
     def prompt(self, params: PromptRequest) -> Deferred[PromptResponse]:
