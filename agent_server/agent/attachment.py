@@ -239,7 +239,7 @@ def _permission(question: ApprovalQuestion) -> dict[str, Any]:
     """The question, self-contained: a client may know nothing else of the call. Spec: tool-calls."""
     call: dict[str, Any] = {
         "toolCallId": question.tool_call_id,
-        "kind": question.kind.value,
+        "kind": question.kind,
         "status": "pending",
         "title": question.title,
         "name": question.name,

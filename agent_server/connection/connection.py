@@ -88,16 +88,18 @@ class Connection:
         router: Router | None = None,
         root: object | None = None,
         offered: Callable[[str], bool] | None = None,
+        find_session: Callable[[str], object] | None = None,
     ) -> None:
         """The two sides agreed: answer everything from now on.
 
-        ``offered`` says whether the far end advertised a capability (a dotted path). ``router`` and ``root`` replace
-        those of the beginning.
+        ``offered`` says whether the far end advertised a capability (a dotted path). ``router``, ``root`` and
+        ``find_session`` replace those of the beginning.
         """
         self._opened = True
         self._router = router or self._router
         self._root = root if root is not None else self._root
         self._offered = offered or self._offered
+        self._find_session = find_session or self._find_session
 
     def offers(self, capability: str) -> bool:
         """Whether the far end advertised it (a dotted path)."""
