@@ -115,6 +115,10 @@ class ClientAttachment:
         self._connection.send_frame(frame)
         return len(frame)
 
+    def tell_with_next(self, update: bytes) -> None:
+        """As `tell`, for JSON text; it leaves with the answer that is being sent, or with the next update."""
+        self._connection.send_frames([self._head + update + b"}}"])
+
     def retell(self, merger: HistoryMerger, event: Event) -> int:
         """Send what is complete of the history with this event; the bytes. The same projection tells what follows."""
         self._projector.retelling = True
@@ -235,7 +239,7 @@ def _permission(question: ApprovalQuestion) -> dict[str, Any]:
     """The question, self-contained: a client may know nothing else of the call. Spec: tool-calls."""
     call: dict[str, Any] = {
         "toolCallId": question.tool_call_id,
-        "kind": question.kind.value,
+        "kind": question.kind,
         "status": "pending",
         "title": question.title,
         "name": question.name,

@@ -85,8 +85,9 @@ class AgentConnection:
         self.connection.hurry()
         if self._methods is None:
             methods_class, router = self._answering()
-            self._methods = methods_class(self.connection, self._load_service(), self._features, self.initialize)
-            self.connection.open(router=router, root=self._methods)
+            methods = methods_class(self.connection, self._load_service(), self._features, self.initialize)
+            self._methods = methods
+            self.connection.open(router, methods, find_session=methods.find_session)
         self._methods.client_capabilities = self._client_capabilities
 
     def _answering(self) -> tuple[type[AgentMethods], Router]:
@@ -99,6 +100,4 @@ class AgentConnection:
         return AgentMethods, agent_router()
 
     def _find_session(self, session_id: str) -> object:
-        if self._methods is None:
-            raise SessionNotFound(session_id)
-        return self._methods.find_session(session_id)
+        raise SessionNotFound(session_id)  # there are none yet; from then on the methods are asked

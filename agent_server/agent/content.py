@@ -18,7 +18,7 @@ MAX_SHOWN_DATA_CHARS: Final = 6 * 1024 * 1024
 
 def parts_of(blocks: Iterable[ContentBlock]) -> tuple[Part, ...]:
     """The blocks of a prompt as parts."""
-    return tuple(_part_of(block) for block in blocks)
+    return tuple([_part_of(block) for block in blocks])
 
 
 def _part_of(block: Any) -> Part:

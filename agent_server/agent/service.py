@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent_server.agent.attachment import ClientAttachment
 from agent_server.agent.editor import EditorWorkspace
+from agent_server.agent.fitting import encoded
 from agent_server.agent.setup import invalid
 from agent_server.errors import SessionNotFound
 from agent_server.providers.provider import Command, Provider
@@ -46,12 +47,12 @@ class AgentService:
         self._commands_in_editor = commands_in_editor
         self._env_allow = env_allow
         self._told_commands: Sequence[Command] | None = None
-        self._commands_update: dict[str, Any] | None = None
+        self._commands_update: bytes | None = None
         self.drivers: dict[str, Connection] = {}
         """Which connection is coming back to a session just now, by session id."""
 
-    def commands_update(self) -> dict[str, Any] | None:
-        """The update that tells the provider's commands; None where there are none."""
+    def commands_update(self) -> bytes | None:
+        """The update that tells the provider's commands, as JSON text; None where there are none."""
         commands = self._provider.commands()
         if commands is not self._told_commands:
             self._told_commands = commands
@@ -62,7 +63,7 @@ class AgentService:
                     entry["input"] = {"hint": command.hint}
                 entries.append(entry)
             update = {"sessionUpdate": "available_commands_update", "availableCommands": entries}
-            self._commands_update = update if entries else None
+            self._commands_update = encoded(update) if entries else None
         return self._commands_update
 
     def spec(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agent_server.agent.attachment import AskingOnly, ClientAttachment
@@ -125,7 +126,7 @@ class AgentSession:
     def _tell_commands(self) -> None:
         commands = self._service.commands_update()
         if commands is not None:
-            self.attachment.tell(commands)
+            self.attachment.tell_with_next(commands)
 
     @handles(SESSION_PROMPT)
     def prompt(self, params: PromptRequest) -> Deferred[PromptResponse]:
@@ -135,23 +136,22 @@ class AgentSession:
         if not params.prompt:
             raise invalid("params.prompt must hold at least one content block")
         answer: Deferred[PromptResponse] = Deferred()
-
-        def settled(outcome: PromptOutcome) -> None:
-            if self._settled_meanwhile is not None:
-                self._settled_meanwhile.append(lambda: settled(outcome))
-            elif isinstance(outcome, PromptStopped):
-                answer.resolve(SESSION_PROMPT.encoded(self._methods.prompt_result(outcome)))
-            elif isinstance(outcome, PromptFailed):
-                answer.fail(turn_error(outcome.failure))
-            else:
-                answer.fail(RpcError(REQUEST_CANCELLED, "Request cancelled", {"details": "the prompt was withdrawn"}))
-
         session = self.session
         trace = _trace_of(params.meta) if params.meta else None
-        prompt = session.prompt(parts_of(params.prompt), settled, self.attachment, trace)
-        answer.on_cancel = lambda: self._withdrawn(prompt)
+        prompt = session.prompt(parts_of(params.prompt), partial(self._settled, answer), self.attachment, trace)
+        answer.on_cancel = partial(self._withdrawn, prompt)
         self._service.supervisor.ensure_working(session)
         return answer
+
+    def _settled(self, answer: Deferred[PromptResponse], outcome: PromptOutcome) -> None:
+        if self._settled_meanwhile is not None:
+            self._settled_meanwhile.append(partial(self._settled, answer, outcome))
+        elif isinstance(outcome, PromptStopped):
+            answer.resolve(SESSION_PROMPT.encoded(self._methods.prompt_result(outcome)))
+        elif isinstance(outcome, PromptFailed):
+            answer.fail(turn_error(outcome.failure))
+        else:
+            answer.fail(RpcError(REQUEST_CANCELLED, "Request cancelled", {"details": "the prompt was withdrawn"}))
 
     def _withdrawn(self, prompt: Prompt) -> None:
         """The asker withdrew the prompt, or has gone.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from agent_server.agent.connection_handlers import AgentConnection
 from agent_server.agent.features import Features
 from agent_server.cli.compose import make_provider, make_service
+from agent_server.cli.event_loop import new_event_loop
 from agent_server.cli.first_answer import Opening
 from agent_server.config.settings import Settings, SettingsError
 from agent_server.transport.fds import FdTransport
@@ -52,7 +53,8 @@ def serve_stdio(
             from agent_server.cli.logs import start_logging
 
             start_logging(settings.log_file, settings.log_level, log_stderr=log_stderr, warnings=warnings)
-        asyncio.run(_serve(settings, wire, opening or Opening(), provider, login))
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(_serve(settings, wire, opening or Opening(), provider, login))
     except (SettingsError, OSError) as error:  # a file that cannot be opened, say
         import sys
 

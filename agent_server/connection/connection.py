@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -87,16 +88,18 @@ class Connection:
         router: Router | None = None,
         root: object | None = None,
         offered: Callable[[str], bool] | None = None,
+        find_session: Callable[[str], object] | None = None,
     ) -> None:
         """The two sides agreed: answer everything from now on.
 
-        ``offered`` says whether the far end advertised a capability (a dotted path). ``router`` and ``root`` replace
-        those of the beginning.
+        ``offered`` says whether the far end advertised a capability (a dotted path). ``router``, ``root`` and
+        ``find_session`` replace those of the beginning.
         """
         self._opened = True
         self._router = router or self._router
         self._root = root if root is not None else self._root
         self._offered = offered or self._offered
+        self._find_session = find_session or self._find_session
 
     def offers(self, capability: str) -> bool:
         """Whether the far end advertised it (a dotted path)."""
@@ -270,7 +273,7 @@ class Connection:
             return
         if type(outcome) is Deferred:
             self._answers.hold(request_id, outcome)
-            outcome.then(lambda result, error: self._deferred_settled(request_id, outcome, result, error))
+            outcome.then(partial(self._deferred_settled, request_id, outcome))
         elif type(outcome) is CoroutineType or hasattr(type(outcome), "__await__"):
             work = self._spawn(self._answer(request_id, outcome))
             self._answers.hold(request_id, work)
@@ -298,7 +301,7 @@ class Connection:
             return
         if type(result) is Deferred:
             self._answers.hold(request_id, result)
-            result.then(lambda value, error: self._deferred_settled(request_id, result, value, error))
+            result.then(partial(self._deferred_settled, request_id, result))
         else:
             self._answers.respond(request_id, result)
             self.hurry()

@@ -73,8 +73,10 @@ class Deferred(Generic[T]):
             return
         self._settled = True
         self._result, self._error = result, error
-        if self._callback is not None:
-            self._callback(result, error)
+        # Both may lead back here, and circles live until the garbage collector comes.
+        callback, self._callback, self.on_cancel = self._callback, None, None
+        if callback is not None:
+            callback(result, error)
 
 
 def answered(result: T, after: Callable[[], None]) -> Deferred[T]:

@@ -256,7 +256,9 @@ def encode_notification(method: str, params: bytes) -> bytes:
 
 def encode_result(request_id: RequestId, result: bytes) -> bytes:
     """A successful response; ``result`` is JSON text already."""
-    return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (_encode_id(request_id), result)
+    if type(request_id) is int:
+        return b'{"jsonrpc":"2.0","id":%d,"result":%b}' % (request_id, result)
+    return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (orjson.dumps(request_id), result)
 
 
 def encode_error(request_id: RequestId, code: int, message: str, data: Any = None) -> bytes:
@@ -265,7 +267,3 @@ def encode_error(request_id: RequestId, code: int, message: str, data: Any = Non
     if data is not None:
         error["data"] = data
     return orjson.dumps({"jsonrpc": "2.0", "id": request_id, "error": error})
-
-
-def _encode_id(request_id: RequestId) -> bytes:
-    return b"%d" % request_id if type(request_id) is int else orjson.dumps(request_id)

@@ -22,9 +22,9 @@ class ApprovalOption:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ApprovalQuestion:
-    """May this call run? Holds all that the user needs to see, made from the real arguments."""
+    """May this call run? Holds all that the user needs to see, made from the real arguments. Never changed."""
 
     tool_call_id: str
     title: str

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -135,11 +135,13 @@ class PromptQueue:
     async def work(self) -> None:
         """Run the prompts, one after another, until cancelled."""
         loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
         while True:
-            while self.busy:
+            while self.running is not None or self._waiting:
                 if self.running is None:
                     self._begin_turn(self._waiting.popleft())
-                await self._run_turn()
+                await self._run_turn(task)
             self._wake = loop.create_future()
             try:
                 await self._wake
@@ -160,13 +162,11 @@ class PromptQueue:
         )
         session.turn_begun()
 
-    async def _run_turn(self) -> None:
+    async def _run_turn(self, task: asyncio.Task[Any]) -> None:
         prompt, turn = self.running, Turn(self._session, self._session.record.turns)
         assert prompt is not None
         stop_reason: StopReason | None = "cancelled"
         failure: TurnFailure | None = None
-        task = asyncio.current_task()
-        assert task is not None
         try:
             if not self._cancelling:  # it may have been cancelled before it got here
                 self._scope = scope = TurnScope(task)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from agent_server.conversation.content import Part
 from agent_server.conversation.events import (
@@ -262,9 +262,9 @@ class Session:
         """Cancel the running prompt and all that wait; each is answered ``cancelled``. Safe when idle (TN-08, 09)."""
         self._prompts.cancel()
 
-    async def work(self) -> None:
+    def work(self) -> Coroutine[Any, Any, None]:
         """Run the prompts, one after another, until cancelled. The supervisor's task for this session."""
-        await self._prompts.work()
+        return self._prompts.work()
 
     def turn_begun(self) -> None:
         """A turn began."""
@@ -399,10 +399,12 @@ class Session:
     def _move(self, lifecycle: Lifecycle) -> None:
         if lifecycle not in LIFECYCLE_MOVES[self.lifecycle]:
             raise RuntimeError(f"invalid transition {self.lifecycle} -> {lifecycle}")
+        if self.lifecycle is Lifecycle.INITIALIZING:  # nobody can hear of a session that is not registered yet
+            self.lifecycle = lifecycle
+            return
         before = self.status
         self.lifecycle = lifecycle
-        if before != Lifecycle.INITIALIZING:  # nobody can hear of a session that is not registered yet
-            self._announce(before)
+        self._announce(before)
 
     def _set_activity(self, activity: Activity) -> None:
         if activity is self.activity or (self._prompts.running is None and activity is Activity.THINKING):

@@ -16,8 +16,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING
-from uuid import uuid4
+from typing import TYPE_CHECKING, Final
 
 import anyio
 from anyio.abc import TaskGroup
@@ -43,6 +42,10 @@ if TYPE_CHECKING:
     from agent_server.sessions.reading import StoredSession
 
 logger = logging.getLogger(__name__)
+
+_UUID4_MASK: Final = 0xF000 << 64 | 0xC000 << 48
+_UUID4_MARK: Final = 0x4000 << 64 | 0x8000 << 48
+"""The bits that say: a UUID, at random."""
 
 
 class SessionSupervisor:
@@ -432,4 +435,6 @@ class SessionSupervisor:
 
 
 def _new_id() -> str:
-    return f"session_{uuid4().hex}"
+    """A random UUID of version 4 in hex; `uuid` would spend three times as long on it."""
+    number = int.from_bytes(os.urandom(16), "big") & ~_UUID4_MASK | _UUID4_MARK
+    return f"session_{number:032x}"

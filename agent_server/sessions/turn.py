@@ -94,7 +94,7 @@ class Turn:
             messages=session.log.context.messages_for(images=info.images, audio=info.audio),
             tools=session.tools.specs,
             system=session.system,
-            cwd=session.cwd,
+            cwd=session.workspace.cwd,
             trace=session.trace,
         )
         calls: list[ToolRun] = []

@@ -43,7 +43,7 @@ class LocalWorkspace:
     def __init__(self, cwd: str, roots: Sequence[str] = (), *, env_allow: Sequence[str] = ()) -> None:
         self._env_allow = env_allow
         self._cwd = os.path.abspath(cwd)
-        self._roots = tuple(dict.fromkeys((self._cwd, *(os.path.abspath(root) for root in roots))))
+        self._roots = tuple(dict.fromkeys((self._cwd, *map(os.path.abspath, roots)))) if roots else (self._cwd,)
 
     @property
     def cwd(self) -> str:

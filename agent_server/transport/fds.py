@@ -197,7 +197,7 @@ class FdTransport:
         size = len(frame)
         self._out_bytes += size + 1
         if size >= DIRECT_BYTES or self._out_bytes >= FLUSH_BYTES:
-            self._write_out()
+            self.hurry()
         elif not self._scheduled:
             self._scheduled = True
             loop = self._loop or asyncio.get_running_loop()
@@ -214,17 +214,14 @@ class FdTransport:
             self._out += frames
             self._out_bytes += sum(map(len, frames)) + len(frames)
         if self._out_bytes >= FLUSH_BYTES:
-            self._write_out()
-
-    def hurry(self) -> None:
-        """Write what is queued now."""
-        self._write_out()
+            self.hurry()
 
     def _flush_turn(self) -> None:
         self._scheduled = False
-        self._write_out()
+        self.hurry()
 
-    def _write_out(self) -> None:
+    def hurry(self) -> None:
+        """Write what is queued now."""
         if self._rest is not None or not self._out or self._write_ended:
             return
         out = self._out
@@ -283,7 +280,7 @@ class FdTransport:
             self._rest = None
             assert self._loop is not None
             self._loop.remove_writer(self._write_fd)
-            self._write_out()
+            self.hurry()
         self._wake()
 
     def _end_writing(self) -> None:
@@ -311,10 +308,10 @@ class FdTransport:
 
     async def flush(self) -> None:
         """Return when everything queued has been taken by the operating system, or cannot be."""
-        self._write_out()
+        self.hurry()
         while self._rest is not None:
             await self.drained()
-            self._write_out()
+            self.hurry()
 
     def close(self) -> None:
         """Stop reading and writing, give the descriptors back."""

@@ -6,7 +6,8 @@ does not need is not imported, because this provider is loaded at every start.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from functools import cache
 
 from agent_server.conversation.content import TextPart
 from agent_server.conversation.messages import AssistantMessage, ModelMessage, ToolResultMessage, UserMessage
@@ -46,9 +47,7 @@ class OfflineProvider(SimpleProvider):
 
     def commands(self) -> Sequence[Command]:
         """Return the slash commands that users see; the test prompts are not among them (Req: SK-06)."""
-        from agent_server.providers.offline.menu import COMMANDS
-
-        return COMMANDS
+        return _load_commands()
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
         """Answer the last prompt, or go on after the tool results that followed it.
@@ -61,14 +60,27 @@ class OfflineProvider(SimpleProvider):
         text = _first_text(messages[index]) if messages else ""
         # Test prompts may be tens of megabytes long and are timed: nothing else looks at them.
         if text.startswith("/test "):
-            from agent_server.providers.offline.self_tests import self_test
-
-            return self_test(text, request, answered=type(messages[-1]) is ToolResultMessage)
+            return _load_self_test()(text, request, answered=type(messages[-1]) is ToolResultMessage)
         if text.strip() == "wait_for_cancel":
             from agent_server.providers.offline.self_tests import wait
 
             return wait()
         return _answer(request, index)
+
+
+# Remembered, because an import statement costs a short prompt and a new session a thirtieth each time.
+@cache
+def _load_commands() -> Sequence[Command]:
+    from agent_server.providers.offline.menu import COMMANDS
+
+    return COMMANDS
+
+
+@cache
+def _load_self_test() -> Callable[..., AsyncGenerator[ProviderEvent, None]]:
+    from agent_server.providers.offline.self_tests import self_test
+
+    return self_test
 
 
 def _prompt_index(messages: Sequence[ModelMessage]) -> int:
