@@ -152,8 +152,10 @@ class Schema:
         """The alternatives that fit; where none does, those that its constants point at."""
         named = [part for part in alternatives if self._may_be(part, value)]
         fitting = [part for part in named if len(named) == 1 or self._validator(part).is_valid(value)]
-        for part in fitting or named or alternatives:
+        for part in fitting or named:
             yield from self._branches(part, value)
+        if not named:
+            yield {"additionalProperties": True}  # it is none of them, and no key can be said to be foreign
         # What tells alternatives apart may also be said of the one that needs no telling.
         tells = {key for part in alternatives for key in self._constants(part)}
         if isinstance(value, dict) and tells:

@@ -7,11 +7,11 @@ client is busy with it; from then on `AgentMethods` answers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agent_server.agent.features import UNSTABLE_CLIENT_CAPABILITIES, Features, initialize_result
 from agent_server.connection.connection import INVALID_REQUEST, Connection
-from agent_server.connection.handlers import Deferred, answered, handles
+from agent_server.connection.handlers import Deferred, answered, handles, run_hook
 from agent_server.connection.router import Router
 from agent_server.errors import RpcError, SessionNotFound
 from agent_server.protocol.capabilities import offers
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agent_server.agent.agent_methods import AgentMethods
     from agent_server.agent.service import AgentService
     from agent_server.protocol.v1.initialize import InitializeRequest, InitializeResponse
+    from agent_server.protocol.v1.opening import PlainInitialize
     from agent_server.transport.port import Transport
 
 
@@ -66,6 +67,11 @@ class AgentConnection:
         self.connection.open(offered=self._offered)
         result = initialize_result(self._features, capabilities)
         return answered(INITIALIZE.encoded(result), self._load_behind_the_answer)
+
+    def resume_initialized(self, params: PlainInitialize) -> None:
+        """Go on behind an ``initialize`` with these params that was answered before this was loaded."""
+        answer = cast("Deferred[InitializeResponse]", self.initialize(cast("InitializeRequest", params)))
+        run_hook(answer.after)
 
     def _offered(self, path: str) -> bool:
         """Whether the client advertised it; what is no part of the protocol yet counts only where we serve such."""

@@ -1,14 +1,15 @@
-"""What an agent advertises, as plain JSON values. Importing this loads nothing but the standard library."""
+"""What an agent advertises, as plain JSON values. Importing this loads nothing: the first answer is made of it."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
 
 from agent_server import __version__
 from agent_server.protocol.capabilities import offers
 
+TYPE_CHECKING = False  # typing itself is not loaded yet
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Final
+
     from agent_server.agent.login import Login
 
 PROTOCOL_VERSION: Final = 1

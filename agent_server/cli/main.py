@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from agent_server.cli.first_answer import Opening
+
 USAGE_ERROR = 2
 
 _SETTING_FLAGS = (
@@ -27,8 +29,11 @@ _SETTING_FLAGS = (
 )
 
 
-def run_serve(arguments: Sequence[str], wire: tuple[int, int]) -> int:
-    """Serve ACP on two descriptors until the client has gone; the exit code."""
+def run_serve(arguments: Sequence[str], wire: tuple[int, int], opening: Opening | None = None) -> int:
+    """Serve ACP on two descriptors until the client has gone; the exit code.
+
+    ``opening``: what has happened on them so far.
+    """
     from agent_server.cli.serve import serve_stdio
 
     try:
@@ -37,12 +42,13 @@ def run_serve(arguments: Sequence[str], wire: tuple[int, int]) -> int:
         return _fail(str(error))
     except SystemExit as exit_:  # argparse: a wrong flag
         return int(exit_.code or 0)
-    return serve_stdio(resolved.settings, wire, warnings=resolved.warnings, log_stderr="--log-stderr" in arguments)
+    log_stderr = "--log-stderr" in arguments
+    return serve_stdio(resolved.settings, wire, opening=opening, warnings=resolved.warnings, log_stderr=log_stderr)
 
 
 def run_command(arguments: Sequence[str]) -> int:
     """Run any command other than serving; the exit code."""
-    parser = _parser()
+    parser = argument_parser()
     if arguments and arguments[0] == "exec":
         return _run_exec(arguments[1:])
     if arguments and arguments[0] == "schema":
@@ -89,16 +95,27 @@ def _run_schema(arguments: Sequence[str]) -> int:
 
 
 def _settings(arguments: Sequence[str]) -> Resolved:
-    if not arguments:  # the common case needs no parser
-        return resolve()
-    options = vars(_parser().parse_args(list(arguments)))
+    plain = plain_flags(arguments)  # the common case needs no parser
+    if plain is not None:
+        return resolve(plain)
+    options = vars(argument_parser().parse_args(list(arguments)))
     flags: dict[str, Any] = {name.replace("-", "_"): options[name.replace("-", "_")] for name, _, _ in _SETTING_FLAGS}
     for switch in ("commands_in_editor", "unstable"):
         flags[switch] = options[switch] or None
     return resolve(flags)
 
 
-def _parser() -> argparse.ArgumentParser:
+def plain_flags(arguments: Sequence[str]) -> dict[str, str] | None:
+    """The settings, by name, of a command line that holds nothing but flags and their values; None: parse it."""
+    known = {f"--{name}": name.replace("-", "_") for name, _, _ in _SETTING_FLAGS}
+    flags, values = arguments[::2], arguments[1::2]
+    if len(flags) != len(values) or any(value.startswith("-") for value in values) or not known.keys() >= set(flags):
+        return None
+    return {known[flag]: value for flag, value in zip(flags, values, strict=True)}
+
+
+def argument_parser() -> argparse.ArgumentParser:
+    """The parser of everything but the commands with a name."""
     import argparse
 
     parser = argparse.ArgumentParser(

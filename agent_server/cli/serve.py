@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from agent_server.agent.connection_handlers import AgentConnection
 from agent_server.agent.features import Features
 from agent_server.cli.compose import make_provider, make_service
+from agent_server.cli.first_answer import Opening
 from agent_server.config.settings import Settings, SettingsError
 from agent_server.transport.fds import FdTransport
 
@@ -34,6 +35,7 @@ def serve_stdio(
     settings: Settings,
     wire: tuple[int, int],
     *,
+    opening: Opening | None = None,
     provider: Provider | None = None,
     login: Login | None = None,
     warnings: Sequence[str] = (),
@@ -41,7 +43,8 @@ def serve_stdio(
 ) -> int:
     """Serve until the client has gone; the exit code. Everything is flushed on return.
 
-    ``provider``: who answers, instead of the one that the settings name. ``login``: how to log in, where one must.
+    ``opening``: what has happened on the wire so far. ``provider``: who answers, instead of the one that the settings
+    name. ``login``: how to log in, where one must.
     """
     logging.lastResort = logging.NullHandler()  # stderr is silent unless it was asked for: some clients never read it
     try:
@@ -49,7 +52,7 @@ def serve_stdio(
             from agent_server.cli.logs import start_logging
 
             start_logging(settings.log_file, settings.log_level, log_stderr=log_stderr, warnings=warnings)
-        asyncio.run(_serve(settings, wire, provider, login))
+        asyncio.run(_serve(settings, wire, opening or Opening(), provider, login))
     except (SettingsError, OSError) as error:  # a file that cannot be opened, say
         import sys
 
@@ -61,9 +64,11 @@ def serve_stdio(
     return 0
 
 
-async def _serve(settings: Settings, wire: tuple[int, int], given: Provider | None, login: Login | None) -> None:
+async def _serve(
+    settings: Settings, wire: tuple[int, int], opening: Opening, given: Provider | None, login: Login | None
+) -> None:
     provider = given or make_provider(settings.model)
-    transport: Transport = FdTransport(*wire, limit_bytes=settings.max_frame_bytes)
+    transport: Transport = FdTransport(*wire, limit_bytes=settings.max_frame_bytes, read_ahead=opening.read_ahead)
     if settings.trace_file is not None:
         from agent_server.cli.trace import traced
 
@@ -85,6 +90,8 @@ async def _serve(settings: Settings, wire: tuple[int, int], given: Provider | No
     features = Features(system_prompt=provider.system_prompts, unstable=settings.unstable, login=login)
     agent = AgentConnection(transport, load_service, features)
     _end_on_signals(agent)
+    if opening.initialized is not None:
+        agent.resume_initialized(opening.initialized)
     serving = asyncio.create_task(agent.run(drain_s=settings.drain_s))
     limit = threading.Timer(END_S, os._exit, (0,))  # a thread: it works even where the loop does not turn any more
     limit.daemon = True

@@ -9,8 +9,11 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Mapping
-from typing import Any, Final
+
+TYPE_CHECKING = False  # typing is not loaded yet when the first answer asks whether there is a file
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Final
 
 PROJECT_FILE: Final = "agent-server.toml"
 MAX_FILE_BYTES: Final = 32 * 1024

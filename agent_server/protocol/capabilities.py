@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False  # typing is not loaded yet when the first answer is made
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def offers(capabilities_wire: dict[str, Any], path: str) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -266,7 +265,7 @@ def _refuse_large(size_bytes: int, shown: str) -> None:
 
 
 def _replace(there: Place, data: bytes, existing: os.stat_result | None) -> None:
-    temporary = there.beside(f".{secrets.token_hex(8)}.tmp")
+    temporary = there.beside(f".{os.urandom(8).hex()}.tmp")
     descriptor = temporary.create()
     try:
         with open(descriptor, "wb") as stream:

@@ -32,10 +32,16 @@ _PIPE_BYTES: Final = 1024 * 1024
 
 
 class FdTransport:
-    """Newline-delimited frames over ``read_fd`` and ``write_fd``, which it owns from `start` on."""
+    """Newline-delimited frames over ``read_fd`` and ``write_fd``, which it owns from `start` on.
 
-    def __init__(self, read_fd: int, write_fd: int, *, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
+    ``read_ahead`` is what somebody has read from ``read_fd`` already; empty: its end; None: nothing.
+    """
+
+    def __init__(
+        self, read_fd: int, write_fd: int, *, limit_bytes: int = DEFAULT_LIMIT_BYTES, read_ahead: bytes | None = None
+    ) -> None:
         self._read_fd = read_fd
+        self._read_ahead = read_ahead
         self._write_fd = write_fd
         self._framer = LineFramer(limit_bytes)
         self._receiver: Receiver | None = None
@@ -67,6 +73,9 @@ class FdTransport:
 
     def _listen(self) -> None:
         assert self._loop is not None
+        if self._read_ahead is not None:
+            self._loop.call_soon(self._take_read_ahead)
+            return
         if self._selectable:
             try:
                 self._loop.add_reader(self._read_fd, self._readable)
@@ -74,6 +83,17 @@ class FdTransport:
             except OSError:  # files and the null device; which error, depends on the selector
                 self._selectable = False
         self._loop.call_soon(self._readable)
+
+    def _take_read_ahead(self) -> None:
+        ahead = self._read_ahead
+        if self._paused or self._read_ended or ahead is None:
+            return
+        self._read_ahead = None
+        self._deliver(self._framer.feed(ahead) if ahead else self._framer.finish())
+        if not ahead:
+            self._end_reading()
+        elif not self._paused:
+            self._listen()
 
     def pause_reading(self) -> None:
         """Stop delivering frames, until resumed."""

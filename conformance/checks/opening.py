@@ -42,8 +42,6 @@ MALFORMED_CAPABILITIES = {
     "elicitation": [],
     "session": {"configOptions": True},
 }
-USES = {"fs": "fs/", "terminal": "terminal/"}
-"""Prompt -> how the methods begin that it must not use where they are not offered."""
 
 
 @check("init.same-version")
@@ -92,20 +90,22 @@ async def ignores_unknown_capabilities(case: Case) -> None:
 
 @check("init.malformed-capabilities")
 async def ignores_malformed_capabilities(case: Case) -> None:
-    await _serves_who_offers(case, MALFORMED_CAPABILITIES)
     await _serves_who_offers(case, {"fs": 5, "terminal": [], "elicitation": "form", "session": None})
-    for prompt, methods in USES.items():
-        used = case.options.prompts.get(prompt) and await _uses(case, prompt, methods, MALFORMED_CAPABILITIES)
-        if used and not await _uses(case, prompt, methods, {}):
-            raise Failure(f"{used} is used by the word of a malformed capability")
+    used = await _used(case, MALFORMED_CAPABILITIES)
+    if used and not used & await _used(case, {}):
+        raise Failure(f"{', '.join(sorted(used))}: used by the word of a malformed capability")
 
 
-async def _uses(case: Case, prompt: str, methods: str, capabilities: Mapping[str, Any]) -> str | None:
-    """The first method of these that a prompt uses, if any."""
+async def _used(case: Case, capabilities: Mapping[str, Any]) -> set[str]:
+    """The methods for files and terminals that the prompts for them use."""
+    prompts = [text for text in map(case.options.prompts.get, ("fs", "terminal")) if text]
+    if not prompts or "session" not in case.profile:
+        return set()
     async with case.session(capabilities=capabilities) as session:
-        await (await session.start(case.text(prompt))).answer()
-        used = [entry.method for entry in session.link.transcript.sent_by("agent") if entry.is_request]
-        return next((method for method in used if method is not None and method.startswith(methods)), None)
+        for prompt in prompts:
+            await (await session.start(prompt)).answer()
+        used = [entry.method or "" for entry in session.link.transcript.sent_by("agent") if entry.is_request]
+        return {method for method in used if method.startswith(("fs/", "terminal/"))}
 
 
 @check("init.missing-version")

@@ -88,7 +88,7 @@ async def takes_system_prompts(case: Case) -> None:
 
 @check("session.roots-accepted")
 async def takes_roots(case: Case) -> None:
-    with tempfile.TemporaryDirectory(prefix="conformance-") as directory:
+    with tempfile.TemporaryDirectory(prefix="conformance-", ignore_cleanup_errors=True) as directory:
         await _makes(case, _new(additionalDirectories=[str(Path(directory).resolve())]))
 
 

@@ -1,6 +1,6 @@
 """Drives an ACP agent with the official Python SDK, one named step after another.
 
-    python py_client.py '["command", "of", "the", "agent"]' WORKSPACE [--without-fs]
+    python -m conformance.interop.py_client '["command", "of", "the", "agent"]' WORKSPACE [--without-fs]
 
 The agent must understand the prompts ``/test ...``, ``/write PATH TEXT`` and ``/read PATH``. One JSON line per step
 goes to stdout, ``{"step": ..., "ok": ..., "detail": ...}``; the exit status is 0 if every step is ok. With
@@ -18,35 +18,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
 
-from acp import PROTOCOL_VERSION, RequestError, image_block
-from acp.schema import (
-    ClientCapabilities,
-    ElicitationCapabilities,
-    ElicitationFormCapabilities,
-    FileSystemCapabilities,
-    Implementation,
-)
-from py_run import Run, Step, StepError, drive, expect
-from py_sessions import SESSION_STEPS
+from .py_run import Run, Step, StepError, drive, expect
+from .py_sdk import VERSION, acp, schema
+from .py_sessions import SESSION_STEPS, delete
 
 CANCEL_S = 1.0
 BIG_BYTES = 5 * 1024 * 1024
 
 
 async def initialize(run: Run) -> str:
-    capabilities = ClientCapabilities(
-        fs=FileSystemCapabilities(read_text_file=run.offers_fs, write_text_file=run.offers_fs),
-        elicitation=ElicitationCapabilities(form=ElicitationFormCapabilities()),
+    capabilities = schema.ClientCapabilities(
+        fs=schema.FileSystemCapabilities(read_text_file=run.offers_fs, write_text_file=run.offers_fs),
+        terminal=True,
+        elicitation=schema.ElicitationCapabilities(form=schema.ElicitationFormCapabilities()),
     )
     answer = await run.agent.initialize(
-        protocol_version=PROTOCOL_VERSION,
+        protocol_version=acp.PROTOCOL_VERSION,
         client_capabilities=capabilities,
-        client_info=Implementation(name="interop-python", version="1"),
+        client_info=schema.Implementation(name="interop-python", version="1"),
     )
     expect(answer.protocol_version == 1, f"protocolVersion is {answer.protocol_version}")
     info = answer.agent_info
     expect(info and info.name and info.version, f"agentInfo is {info}")
-    return f"{info.name} {info.version}"
+    return f"{info.name} {info.version} with the SDK {VERSION}"
 
 
 async def new_session(run: Run) -> str:
@@ -142,6 +136,20 @@ async def fs_read(run: Run) -> str:
     return f"showed {wanted}"
 
 
+async def terminal(run: Run) -> str:
+    session_id = await run.session()
+    editor = run.editor
+    editor.choice, editor.permissions, editor.made = "allow_once", [], 0
+    stop_reason = await run.ask(session_id, "/test terminal echo from-a-terminal")
+    expect(stop_reason == "end_turn", f"stopReason is {stop_reason}")
+    expect(len(editor.permissions) == 1, f"{len(editor.permissions)} permission requests")
+    expect((editor.made, editor.open) == (1, {}), f"{editor.made} terminals, not released: {list(editor.open)}")
+    shown = [str(content.terminal_id) for content in run.contents(session_id) if content.type == "terminal"]
+    expect(set(shown) == {"terminal-1"}, f"the user was shown the terminals {shown}")
+    expect(run.last_status(session_id) == "completed", f"the tool call was left {run.last_status(session_id)}")
+    return "shown and released"
+
+
 async def cancel_waiting(run: Run) -> str:
     return await _cancel(run, "/test wait", chunks=1)
 
@@ -219,7 +227,9 @@ async def big_prompt(run: Run) -> str:
 
 async def big_image(run: Run) -> str:
     session_id = await run.session()
-    image = image_block(base64.b64encode(bytes(BIG_BYTES)).decode(), "image/png")
+    image = schema.ImageContentBlock(
+        type="image", data=base64.b64encode(bytes(BIG_BYTES)).decode(), mime_type="image/png"
+    )
     stop_reason = await run.ask(session_id, "/test noop", image)
     expect(stop_reason == "end_turn", f"stopReason is {stop_reason}")
     return f"{BIG_BYTES} bytes of image"
@@ -233,7 +243,7 @@ async def unknown_session(run: Run) -> str:
 async def _expect_not_found(run: Run, session_id: str) -> None:
     try:
         reason = await run.ask(session_id, "/test noop")
-    except RequestError as error:
+    except acp.RequestError as error:
         expect(error.code == -32002, f"the error is {error.code}: {error}")
         expect((error.data or {}).get("sessionId") == session_id, f"the error's data is {error.data}")
     else:
@@ -268,10 +278,12 @@ async def no_complaints(run: Run) -> str:
     return "every frame was valid and in its turn"
 
 
+# Version 0.12 has no such route.
+DELETE_STEPS: tuple[Step, ...] = (delete,) if hasattr(acp.Agent, "delete_session") else ()
 WITH_FS: tuple[Step, ...] = (
-    initialize, new_session, stream, order, permission_allow, permission_reject, fs_read,
+    initialize, new_session, stream, order, permission_allow, permission_reject, fs_read, terminal,
     cancel_waiting, cancel_streaming, cancel_asking, two_sessions, many_sessions, big_prompt, big_image,
-    unknown_session, *SESSION_STEPS, close, end_of_input, no_complaints,
+    unknown_session, *SESSION_STEPS, *DELETE_STEPS, close, end_of_input, no_complaints,
 )  # fmt: skip
 WITHOUT_FS: tuple[Step, ...] = (
     initialize, new_session, permission_allow, permission_reject, fs_read, close, end_of_input, no_complaints,

@@ -10,15 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from acp import RequestError
-from acp.connection import StreamDirection
-from acp.schema import (
-    AcceptElicitationResponse,
-    AllowedOutcome,
-    DeniedOutcome,
-    ReadTextFileResponse,
-    RequestPermissionResponse,
-)
+from .py_sdk import StreamDirection, acp, schema
+from .py_terminals import Terminals
 
 TURN_UPDATES = {
     "agent_message_chunk",
@@ -40,7 +33,7 @@ class Permission:
     existing: list[str]
 
 
-class Editor:
+class Editor(Terminals):
     """The callbacks that the SDK calls.
 
     ``unsaved`` maps a path to the text that the user has not saved yet. ``choice`` is the kind of the option that the
@@ -48,6 +41,7 @@ class Editor:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.unsaved: dict[str, str] = {}
         self.choice = "allow_once"
         self.watched: list[str] = []
@@ -70,11 +64,12 @@ class Editor:
         self.permissions.append(Permission([option.kind for option in options], existing))
         if self.choice == "cancelled":
             await self._agent.cancel(session_id=session_id)
-            return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
+            return schema.RequestPermissionResponse(outcome=schema.DeniedOutcome(outcome="cancelled"))
         chosen = next((option for option in options if option.kind == self.choice), None)
         if chosen is None:
-            raise RequestError.invalid_params({"details": f"no option of the kind {self.choice}"})
-        return RequestPermissionResponse(outcome=AllowedOutcome(option_id=chosen.option_id, outcome="selected"))
+            raise acp.RequestError.invalid_params({"details": f"no option of the kind {self.choice}"})
+        outcome = schema.AllowedOutcome(option_id=chosen.option_id, outcome="selected")
+        return schema.RequestPermissionResponse(outcome=outcome)
 
     async def write_text_file(self, path: str, content: str, **_: Any) -> None:
         self.writes.append((path, content))
@@ -84,16 +79,16 @@ class Editor:
     async def read_text_file(self, path: str, line: int | None = None, limit: int | None = None, **_: Any) -> Any:
         self.reads.append(path)
         if path not in self.unsaved and not Path(path).is_file():
-            raise RequestError.resource_not_found(path)
+            raise acp.RequestError.resource_not_found(path)
         text = self.unsaved[path] if path in self.unsaved else Path(path).read_text(encoding="utf-8")
         if line is not None or limit is not None:
             first = max((line or 1) - 1, 0)
             text = "".join(text.splitlines(keepends=True)[first:][:limit])
-        return ReadTextFileResponse(content=text)
+        return schema.ReadTextFileResponse(content=text)
 
     async def create_elicitation(self, message: str, mode: Any, **_: Any) -> Any:
         self.forms.append(mode)
-        return AcceptElicitationResponse(action="accept", content={"name": "Ada"})
+        return schema.AcceptElicitationResponse(action="accept", content={"name": "Ada"})
 
     def texts(self, session_id: str, kind: str = "agent_message_chunk") -> list[str]:
         """Return the text of each chunk of that kind, in the order in which the SDK delivered them."""

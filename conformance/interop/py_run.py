@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Any, TypeAlias
 
-from acp import RequestError, spawn_agent_process, text_block
-from py_editor import Complaints, Editor, Wire
+from .py_editor import Complaints, Editor, Wire
+from .py_sdk import acp, schema
 
-STEP_S = 10.0
-ALL_STEPS_S = 45.0
+STEP_S = 30.0
+ALL_STEPS_S = 100.0
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 
 
@@ -50,7 +50,8 @@ class Run:
     async def ask(self, session_id: str, text: str, *blocks: Any) -> str:
         """Send a prompt and return its stop reason."""
         self.wire.speech_begins(session_id)
-        answer = await self.agent.prompt(session_id=session_id, prompt=[text_block(text), *blocks])
+        said = schema.TextContentBlock(type="text", text=text)
+        answer = await self.agent.prompt(session_id=session_id, prompt=[said, *blocks])
         stop_reason: str = answer.stop_reason
         return stop_reason
 
@@ -58,6 +59,11 @@ class Run:
         """Return the last status of a tool call in the session."""
         updates = reversed(self.editor.updates[session_id])
         return next((update.status for update in updates if getattr(update, "status", None)), None)
+
+    def contents(self, session_id: str) -> list[Any]:
+        """Return what the tool calls of the session were said to hold, update by update."""
+        calls = [update for update in self.editor.updates[session_id] if update.session_update.startswith("tool_call")]
+        return [content for call in calls for content in call.content or []]
 
     async def expect_quiet(self, session_id: str) -> None:
         """Fail if anything of a turn arrives for the session, whose prompt has been answered, before another answer."""
@@ -78,7 +84,7 @@ async def judge(step: Step, run: Run, budget_s: float) -> bool:
             ok = True
     except TimeoutError:
         detail = f"nothing came in {STEP_S:.0f} s (or the {ALL_STEPS_S:.0f} s for all steps are over)"
-    except RequestError as error:
+    except acp.RequestError as error:
         detail = f"error {error.code}: {error} {error.data}"
     except Exception as error:  # noqa: BLE001
         detail = f"{type(error).__name__}: {error}"
@@ -91,7 +97,7 @@ async def drive(steps: Sequence[Step], command: Sequence[str], workspace: str, *
     run = Run(workspace, offers_fs=offers_fs)
     logging.getLogger().addHandler(run.complaints)
     ends_at = monotonic() + ALL_STEPS_S
-    async with spawn_agent_process(
+    async with acp.spawn_agent_process(
         run.editor,
         *command,
         cwd=workspace,

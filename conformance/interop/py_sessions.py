@@ -6,7 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from py_run import Run, Step, expect
+from .py_run import Run, Step, expect
+from .py_sdk import acp
 
 LIVED = ("/test thought", "/test plan", "/write a.txt one", "/read a.txt", "/run echo from-a-command", "/test image")
 
@@ -98,6 +99,22 @@ async def list_sessions(run: Run) -> str:
     ids = [info.session_id for info in listed]
     expect(len(ids) == 60 and set(ids) == made, f"{len(ids)} sessions, {len(set(ids) & made)} of them ours")
     return f"60 sessions on {pages} pages"
+
+
+async def delete(run: Run) -> str:
+    session_id = await run.session()
+    await run.ask(session_id, "/test noop")
+    for _ in range(2):
+        await run.agent.delete_session(session_id=session_id)
+    listed = (await run.agent.list_sessions()).sessions
+    expect(session_id not in [info.session_id for info in listed], "it is still in the list")
+    try:
+        await run.agent.load_session(cwd=run.workspace, session_id=session_id)
+    except acp.RequestError as error:
+        expect(error.code == -32002, f"loading it gave {error.code}")
+    else:
+        expect(False, "it could be loaded")
+    return "twice, and gone"
 
 
 async def form(run: Run) -> str:

@@ -1,5 +1,5 @@
 // A small agent on the official TypeScript SDK, to be driven by ACP clients: it keeps sessions, asks, and says things
-// that no client knows. A prompt is one of the words in WORDS; any other text is said again.
+// that no client knows. The first word of a prompt is one of those in WORDS; any other text is said again.
 import { Readable, Writable } from "node:stream";
 import { acp } from "./ts_sdk.mjs";
 
@@ -10,6 +10,7 @@ const FIELDS = { name: { type: "string" }, size: { type: "string", enum: ["s", "
 const text = (content) => ({ content: { type: "text", text: content } });
 
 const sessions = new Map();
+let made = 0;
 
 function known(sessionId) {
   const session = sessions.get(sessionId);
@@ -53,9 +54,47 @@ const WORDS = {
     return JSON.stringify(answer);
   },
   wait(tell, client, sessionId) {
-    return new Promise((resolve) => (known(sessionId).cancel = () => resolve("stopped")));
+    return new Promise((resolve) => (known(sessionId).cancel = () => resolve(STOPPED)));
+  },
+  async stream(tell, client, sessionId, [count, size]) {
+    for (let i = 0; i < count; i++) await say(tell, sessionId, "x".repeat(size));
+  },
+  async flood(tell, client, sessionId) {
+    let stopped = false;
+    known(sessionId).cancel = () => (stopped = true);
+    while (!stopped) {
+      await say(tell, sessionId, "x".repeat(16));
+      await new Promise(setImmediate);
+    }
+    return STOPPED;
+  },
+  async write(tell, client, sessionId, [name, ...words]) {
+    const toolCall = { toolCallId: "w1", title: `Write ${name}`, kind: "edit", status: "pending" };
+    const options = ["allow_once", "reject_once"].map((kind) => ({ kind, name: kind, optionId: kind }));
+    const { outcome } = await client.request(C.session.requestPermission, { sessionId, toolCall, options });
+    if (outcome.optionId !== "allow_once") return "refused";
+    const path = `${known(sessionId).cwd}/${name}`;
+    await client.request(C.fs.writeTextFile, { sessionId, path, content: words.join(" ") });
+    return "written";
+  },
+  async read(tell, client, sessionId, [name]) {
+    const path = `${known(sessionId).cwd}/${name}`;
+    return (await client.request(C.fs.readTextFile, { sessionId, path })).content;
+  },
+  async run(tell, client, sessionId, words) {
+    const { terminalId } = await client.request(C.terminal.create, { sessionId, command: "sh", args: ["-c", words.join(" ")] });
+    const { exitCode } = await client.request(C.terminal.waitForExit, { sessionId, terminalId });
+    const { output } = await client.request(C.terminal.output, { sessionId, terminalId });
+    await client.request(C.terminal.release, { sessionId, terminalId });
+    return `${exitCode}: ${output}`;
   },
 };
+
+const STOPPED = Symbol("stopped");
+
+function say(tell, sessionId, said) {
+  return tell({ sessionUpdate: "agent_message_chunk", messageId: `a${known(sessionId).turns}`, ...text(said) });
+}
 
 async function prompt({ sessionId, prompt: [{ text: said }] }, client) {
   const session = known(sessionId);
@@ -66,9 +105,11 @@ async function prompt({ sessionId, prompt: [{ text: said }] }, client) {
   const turn = ++session.turns;
   await tell({ sessionUpdate: "user_message_chunk", messageId: `u${turn}`, ...text(said) });
   await tell({ sessionUpdate: "agent_message_chunk", messageId: `b${turn}`, ...text("well") });
-  const answer = await (WORDS[said] ?? (() => said))(tell, client, sessionId);
-  if (answer) await tell({ sessionUpdate: "agent_message_chunk", messageId: `a${turn}`, ...text(answer) });
-  return { stopReason: answer === "stopped" ? "cancelled" : "end_turn" };
+  const [word, ...rest] = said.split(" ");
+  const answer = await (WORDS[word] ?? (() => said))(tell, client, sessionId, rest);
+  if (answer === STOPPED) return { stopReason: "cancelled" };
+  if (answer) await say(tell, sessionId, answer);
+  return { stopReason: "end_turn" };
 }
 
 async function load({ sessionId }, client) {
@@ -78,13 +119,14 @@ async function load({ sessionId }, client) {
 }
 
 function create({ cwd }) {
-  const sessionId = `s${sessions.size + 1}`;
+  const sessionId = `s${++made}`;
   sessions.set(sessionId, { cwd, mode: "ask", told: [], turns: 0 });
   return { sessionId, ...settings(known(sessionId)) };
 }
 
-function list({ cursor }) {
-  const all = [...sessions].map(([sessionId, { cwd }]) => ({ sessionId, cwd }));
+function list({ cursor, cwd: wanted }) {
+  const infos = [...sessions].map(([sessionId, { cwd }]) => ({ sessionId, cwd }));
+  const all = infos.filter(({ cwd }) => !wanted || cwd === wanted);
   const end = Number(cursor ?? 0) + 2;
   return { sessions: all.slice(end - 2, end), ...(end < all.length ? { nextCursor: String(end) } : {}) };
 }
@@ -103,7 +145,7 @@ const connection = acp
   .onRequest(A.session.load, ({ params, client }) => load(params, client))
   .onRequest(A.session.resume, ({ params }) => settings(known(params.sessionId)))
   .onRequest(A.session.list, ({ params }) => list(params))
-  .onRequest(A.session.close, () => ({}))
+  .onRequest(A.session.close, ({ params }) => (known(params.sessionId).cancel?.(), {}))
   .onRequest(A.session.delete, ({ params }) => (sessions.delete(params.sessionId), {}))
   .onRequest(A.session.setMode, ({ params }) => (setMode(params.sessionId, params.modeId), {}))
   .onRequest(A.session.setConfigOption, ({ params }) => setMode(params.sessionId, params.value))

@@ -121,6 +121,10 @@ export class Editor {
     return {};
   }
 
+  terminals() {
+    return { made: this.#terminals.size, open: [...this.#terminals.values()].filter(Boolean).length };
+  }
+
   #record({ sessionId, update }) {
     if (!this.updates.has(sessionId)) this.updates.set(sessionId, []);
     this.updates.get(sessionId).push(update);

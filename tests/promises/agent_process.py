@@ -8,9 +8,10 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 Frame = dict[str, Any]
@@ -106,21 +107,36 @@ class AgentProcess:
 
 
 @contextmanager
-def agent_process(tmp_path: Path, *arguments: str, command: tuple[str, ...] = SERVER) -> Iterator[AgentProcess]:
-    """A server with a home of its own; it is gone at the end of the block."""
+def agent_process(
+    tmp_path: Path,
+    *arguments: str,
+    command: tuple[str, ...] = SERVER,
+    said: bytes = b"",
+    environment: Mapping[str, str] = MappingProxyType({}),
+    inherited: Sequence[int] = (),
+) -> Iterator[AgentProcess]:
+    """A server with a home of its own; it is gone at the end of the block.
+
+    ``said`` stands in its stdin before it starts. It inherits the descriptors ``inherited``.
+    """
     home = tmp_path / "home"
     home.mkdir(exist_ok=True)
-    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "XDG_CONFIG_HOME": str(home)}
+    usual = {"PATH": os.environ["PATH"], "HOME": str(home), "XDG_CONFIG_HOME": str(home)}
     if "PYTHONPATH" in os.environ:
-        environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
+        usual["PYTHONPATH"] = os.environ["PYTHONPATH"]
+    their_stdin, our_end = os.pipe()
+    os.write(our_end, said)
     with subprocess.Popen(
         [*command, *arguments],
-        stdin=subprocess.PIPE,
+        stdin=their_stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=tmp_path,
-        env=environment,
+        env={**usual, **environment},
+        pass_fds=inherited,
     ) as popen:
+        os.close(their_stdin)
+        popen.stdin = os.fdopen(our_end, "wb")
         try:
             yield AgentProcess(popen)
         finally:

@@ -8,14 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.interop.test_typescript_client import SDK, node, sdk_root
-
-__all__ = ["node", "sdk_root"]
-
 
 @pytest.fixture(scope="session")
 def official(sdk_root: Path) -> dict[str, dict[str, Any]]:
     """Return the published schemas of version 1: ``stable`` and ``unstable``."""
     files = {"stable": "schema.json", "unstable": "schema.unstable.json"}
-    directory = sdk_root / "node_modules" / SDK / "schema" / "v1"
+    directory = sdk_root / "node_modules" / "@agentclientprotocol/sdk" / "schema" / "v1"
     return {name: json.loads((directory / file).read_bytes()) for name, file in files.items()}

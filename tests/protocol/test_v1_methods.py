@@ -88,4 +88,4 @@ def test_initialize_loads_none_of_the_other_models() -> None:
         "from agent_server.protocol.v1.methods import INITIALIZE\nINITIALIZE.params; INITIALIZE.result"
     )
     version_1 = {name.rpartition(".")[2] for name in loaded if name.startswith("agent_server.protocol.v1.")}
-    assert version_1 == {"methods", "initialize", "needs", "numbers", "plain"}
+    assert version_1 == {"methods", "initialize", "needs", "numbers", "opening", "plain"}

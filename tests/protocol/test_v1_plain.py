@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent_server.protocol.capabilities import offers
 from agent_server.protocol.model import Model
-from agent_server.protocol.v1 import plain
+from agent_server.protocol.v1 import opening, plain
 from agent_server.protocol.v1.client_services import ReadTextFileResponse
 from agent_server.protocol.v1.history import LoadSessionRequest, ResumeSessionRequest
 from agent_server.protocol.v1.initialize import InitializeRequest
@@ -129,7 +129,7 @@ CAPABILITIES = maybe(
 
 @given(maybe(protocolVersion=st.integers(-1, 70_000) | JUNK, clientCapabilities=CAPABILITIES | JUNK, _meta=JUNK))
 def test_a_plain_initialize_offers_what_the_model_offers(raw: dict[str, Any]) -> None:
-    read = plain.plain_initialize(raw)
+    read = opening.plain_initialize(raw)
     if read is not None:
         model = InitializeRequest.model_validate(raw)
         assert read.protocol_version == model.protocol_version
@@ -146,7 +146,7 @@ def test_a_plain_initialize_offers_what_the_model_offers(raw: dict[str, Any]) ->
         (plain.plain_permission, {"outcome": {"outcome": "selected", "optionId": "approve"}}),
         (plain.plain_read, {"content": "text"}),
         (plain.plain_empty, {}),
-        (plain.plain_initialize, {"protocolVersion": 1, "clientCapabilities": {"fs": {"readTextFile": True}}}),
+        (opening.plain_initialize, {"protocolVersion": 1, "clientCapabilities": {"fs": {"readTextFile": True}}}),
     ],
 )
 def test_the_commonest_messages_are_read_plainly(read: Any, raw: dict[str, Any]) -> None:

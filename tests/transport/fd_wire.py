@@ -18,10 +18,12 @@ MIB = 1024 * 1024
 class Wire:
     """A transport in the middle of two pipes; we hold the outer ends."""
 
-    def __init__(self, limit_bytes: int = 64 * MIB) -> None:
+    def __init__(self, limit_bytes: int = 64 * MIB, read_ahead: bytes | None = None) -> None:
         self.their_stdin, self.say_fd = os.pipe()
         self.hear_fd, self.their_stdout = os.pipe()
-        self.transport = FdTransport(self.their_stdin, self.their_stdout, limit_bytes=limit_bytes)
+        self.transport = FdTransport(
+            self.their_stdin, self.their_stdout, limit_bytes=limit_bytes, read_ahead=read_ahead
+        )
         self.listener = Listener()
         self._open = {self.say_fd, self.hear_fd}
 
@@ -39,8 +41,8 @@ class Wire:
 
 
 @contextmanager
-def wired(limit_bytes: int = 64 * MIB) -> Iterator[Wire]:
-    wire = Wire(limit_bytes)
+def wired(limit_bytes: int = 64 * MIB, read_ahead: bytes | None = None) -> Iterator[Wire]:
+    wire = Wire(limit_bytes, read_ahead)
     try:
         yield wire
     finally:

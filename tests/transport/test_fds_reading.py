@@ -34,6 +34,49 @@ def test_frames_arrive_from_a_pipe_and_its_end_is_heard_once() -> None:
     on_loop(work)
 
 
+def test_what_was_read_ahead_comes_first_and_its_last_line_goes_on_in_the_pipe() -> None:
+    async def work() -> None:
+        with wired(read_ahead=b"one\ntw") as wire:
+            wire.say(b"o\nthree\n")
+            wire.transport.start(wire.listener)
+            assert wire.listener.heard == []
+            await wire.listener.until(lambda: len(wire.listener.frames) == 3)
+            assert wire.listener.frames == [b"one", b"two", b"three"]
+            wire.hang_up(wire.say_fd)
+            await wire.listener.until_end()
+            await turns()
+            assert wire.listener.ends == 1
+
+    on_loop(work)
+
+
+def test_an_end_that_was_read_ahead_is_not_waited_for_again() -> None:
+    async def work() -> None:
+        with wired(read_ahead=b"") as wire:
+            wire.transport.start(wire.listener)
+            await wire.listener.until_end()
+            wire.say(b"more\n")
+            await turns()
+            assert (wire.listener.heard, wire.listener.ends) == ([], 1)
+
+    on_loop(work)
+
+
+def test_what_was_read_ahead_waits_for_a_transport_that_is_paused() -> None:
+    async def work() -> None:
+        with wired(read_ahead=b"one\n") as wire:
+            wire.say(b"two\n")
+            wire.transport.start(wire.listener)
+            wire.transport.pause_reading()
+            await turns()
+            assert wire.listener.heard == []
+            wire.transport.resume_reading()
+            await wire.listener.until(lambda: len(wire.listener.frames) == 2)
+            assert wire.listener.frames == [b"one", b"two"]
+
+    on_loop(work)
+
+
 @pytest.mark.promise("P7")
 def test_a_line_above_the_limit_is_reported_in_its_place_between_its_neighbours() -> None:
     async def work() -> None:

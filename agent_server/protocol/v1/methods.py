@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from agent_server.protocol.method import MethodTable, NotificationMethod, RequestMethod, Scope, Side
 from agent_server.protocol.v1.needs import needs_of_elicitation, needs_of_prompt, needs_of_setup, needs_of_update
+from agent_server.protocol.v1.opening import plain_initialize
 from agent_server.protocol.v1.plain import (
     plain_cancel,
     plain_empty,
-    plain_initialize,
     plain_load,
     plain_new_session,
     plain_permission,

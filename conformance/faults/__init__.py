@@ -1,0 +1,1 @@
+"""Hostile input: frames, documents, floods and broken pipes, and what an agent makes of them."""
