@@ -164,7 +164,11 @@ class Connection:
         else:
             self._answers.in_batch = True
             for frame in frames:
-                self._take(receive(frame))
+                message = receive(frame)
+                if type(message) is Notification:
+                    self._take_notification(message)
+                else:
+                    self._take(message)
             self._answers.in_batch = False
         if self._lanes.count > MAX_WAITING or self._transport.unsent_bytes > MAX_UNSENT_BYTES:
             self._pause()
@@ -209,7 +213,7 @@ class Connection:
             return
         session_id = params.session_id if route.lane else None
         if session_id is not None and self._lanes.holds(session_id):
-            self._lanes.append(session_id, lambda: self._hear(route, params, session_id))
+            self._lanes.append(session_id, partial(self._hear, route, params, session_id))
         else:
             self._hear(route, params, session_id)
 
@@ -257,7 +261,7 @@ class Connection:
         self._answers.owe(request_id)
         session_id = params.session_id if route.lane else None
         if session_id is not None and self._lanes.holds(session_id):
-            self._lanes.append(session_id, lambda: self._begin(request_id, route, params, session_id))
+            self._lanes.append(session_id, partial(self._begin, request_id, route, params, session_id))
         else:
             self._begin(request_id, route, params, session_id)
 

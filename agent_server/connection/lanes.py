@@ -32,16 +32,17 @@ _HOLDER: Final[ContextVar[Holder | None]] = ContextVar("_HOLDER", default=None)
 
 
 class Lanes:
-    """The lanes of one connection, by session id."""
+    """The lanes of one connection, by session id.
+
+    Attributes:
+        holds: whether something of the session with that id must finish first.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[Job]] = {}
+        self.holds: Callable[[str], bool] = self._waiting.__contains__
         self.count = 0
         self.shrunk = asyncio.Event()
-
-    def holds(self, session_id: str) -> bool:
-        """Whether something of this session must finish first."""
-        return session_id in self._waiting
 
     def hold(self, session_id: str) -> None:
         """What comes for this session waits from now on, until `release`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from agent_server.connection.handlers import Handler, handlers_of
@@ -58,6 +58,9 @@ class Router:
 
     ``plain`` lets the commonest messages reach their handlers without their models (see the methods' ``plain``): only
     for handlers that ask nothing of their params but the models' attributes.
+
+    Attributes:
+        route: gives the route of the method with that name, or None.
     """
 
     def __init__(
@@ -82,10 +85,7 @@ class Router:
                 if known.get(name) is not method or (method.scope is Scope.SESSION) != (cls is session_class):
                     raise TypeError(f"{cls.__name__} cannot handle {name}")
                 self._routes[name] = Route(method, handler, plain=plain)
-
-    def route(self, name: str) -> Route | None:
-        """The route of that method, or None."""
-        return self._routes.get(name)
+        self.route: Callable[[str], Route | None] = self._routes.get
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._routes)

@@ -25,6 +25,9 @@ INTERNAL_ERROR: Final = -32603
 MAX_DEPTH: Final = 128
 """Deepest nesting accepted. orjson reads 1,024 levels but writes only 254: what we could not echo is refused here."""
 
+SHORT_FRAME_BYTES: Final = 2 * MAX_DEPTH
+"""Up to this size, whatever is JSON cannot be nested too deep: each level is opened and closed."""
+
 BIG_FRAME_BYTES: Final = 2 * 1024 * 1024
 """Above this size a frame is decoded by jiter: ten times faster on long strings, and without a second copy."""
 
@@ -105,28 +108,34 @@ Incoming: TypeAlias = Request | Notification | Success | Failure | Violation
 def decode(frame: bytes | bytearray) -> Incoming:
     """One frame as a message; whatever is wrong with it comes back as a `Violation`."""
     try:
-        body = _load(frame)
+        body = orjson.loads(frame) if len(frame) <= BIG_FRAME_BYTES else _load_big(frame)
     except ValueError as error:
-        if "limit exceeded" in str(error):  # so both parsers say: it is nested deeper than they read
-            return unread(bytes(frame[:_HEAD_BYTES]), f"nested deeper than {MAX_DEPTH} levels")
-        if is_response(head := bytes(frame[:_HEAD_BYTES])):  # whoever waits for it must not wait for ever
-            return unread(head, "it is not JSON")
-        if len(frame) <= _SECOND_LOOK_BYTES and leading_id(head) is not None and _is_json_by_grammar(frame):
-            return unread(head, _UNHOLDABLE)
-        return violation(PARSE_ERROR, "Parse error", f"the line is not JSON: {_position(error)}", None)
+        return _unreadable(frame, error)
     if type(body) is not dict:
         if type(body) is list:
             return violation(INVALID_REQUEST, "Invalid request", "JSON-RPC batches are not supported", None)
         return violation(INVALID_REQUEST, "Invalid request", "a JSON-RPC message is an object", None)
+    if "id" not in body and len(frame) <= SHORT_FRAME_BYTES:  # what streams are made of: `_classify` asks more
+        method = body.get("method")
+        if type(method) is str and body.get("jsonrpc") == "2.0":
+            return Notification(method, body.get("params"))
     return _classify(body, frame)
 
 
-def _load(frame: bytes | bytearray) -> Any:
-    if len(frame) <= BIG_FRAME_BYTES:
-        return orjson.loads(frame)
+def _load_big(frame: bytes | bytearray) -> Any:
     from pydantic_core import from_json
 
     return from_json(bytes(frame), allow_inf_nan=False, cache_strings="none")
+
+
+def _unreadable(frame: bytes | bytearray, error: ValueError) -> Failure | Violation:
+    if "limit exceeded" in str(error):  # so both parsers say: it is nested deeper than they read
+        return unread(bytes(frame[:_HEAD_BYTES]), f"nested deeper than {MAX_DEPTH} levels")
+    if is_response(head := bytes(frame[:_HEAD_BYTES])):  # whoever waits for it must not wait for ever
+        return unread(head, "it is not JSON")
+    if len(frame) <= _SECOND_LOOK_BYTES and leading_id(head) is not None and _is_json_by_grammar(frame):
+        return unread(head, _UNHOLDABLE)
+    return violation(PARSE_ERROR, "Parse error", f"the line is not JSON: {_position(error)}", None)
 
 
 def _is_json_by_grammar(frame: bytes | bytearray) -> bool:
@@ -186,8 +195,8 @@ def _too_deep(body: dict[str, Any], frame: bytes | bytearray) -> bool:
 
     Only big frames can hold such a number: orjson itself reads huge integers as floats and refuses 1e400.
     """
-    big = len(frame) > BIG_FRAME_BYTES
-    if not big and frame.count(b"{") + frame.count(b"[") <= MAX_DEPTH:
+    size = len(frame)
+    if size <= SHORT_FRAME_BYTES or (size <= BIG_FRAME_BYTES and frame.count(b"{") + frame.count(b"[") <= MAX_DEPTH):
         return False
     level: list[Any] = [body]
     for _ in range(MAX_DEPTH):

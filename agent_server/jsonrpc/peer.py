@@ -57,14 +57,15 @@ class Peer:
     def receive(self, frame: bytes | bytearray) -> Incoming:
         """Take one frame from the wire. A legal request is owed an answer from now on."""
         message = decode(frame)
+        if isinstance(message, Notification):
+            return message
         if isinstance(message, Request):
             if message.id in self._owed:
                 # Answered with null: with its own id, the first request would seem to have failed.
                 return violation(INVALID_REQUEST, "Invalid request", "this request id is already in flight", None)
             self._owed.add(message.id)
-        elif not isinstance(message, Notification):
-            return self._correlated(message)
-        return message
+            return message
+        return self._correlated(message)
 
     def refuse_oversized(self, head: bytes, limit_bytes: int) -> Success | Failure | Violation:
         """What becomes of a line that was skipped because it was longer than ``limit_bytes``."""

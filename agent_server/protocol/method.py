@@ -12,7 +12,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
-from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
 import orjson
@@ -82,7 +81,7 @@ class _Method(Generic[P]):
         self.needs = needs
         self._params_ref = params_ref
         self.plain = plain
-        self._validate: Callable[[Any], P] | None = None
+        self._validate: Callable[..., P] | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
@@ -120,7 +119,7 @@ class _Method(Generic[P]):
         check = self._validate
         if check is None:
             check = self._validate = _validator(self.params)
-        return check(raw)
+        return check(raw, by_alias=True, by_name=False)
 
 
 class RequestMethod(_Method[P], Generic[P, R]):
@@ -153,7 +152,7 @@ class RequestMethod(_Method[P], Generic[P, R]):
         self._plain_result = plain_result
         self._null_is_a_result = null_is_a_result
         self._result_ref = result_ref
-        self._validate_result: Callable[[Any], R] | None = None
+        self._validate_result: Callable[..., R] | None = None
 
     @property
     def result(self) -> type[R]:
@@ -175,7 +174,7 @@ class RequestMethod(_Method[P], Generic[P, R]):
         check = self._validate_result
         if check is None:
             check = self._validate_result = _validator(self.result)
-        return check({} if raw is None and not self._null_is_a_result else raw)
+        return check({} if raw is None and not self._null_is_a_result else raw, by_alias=True, by_name=False)
 
     def read_result(self, raw: Any) -> R:
         """As `validate_result`, but the plainest results are read without the model (see ``plain``)."""
@@ -240,10 +239,10 @@ def _resolve(reference: str) -> Any:
 
 
 def _validator(model: Any) -> Any:
-    # Python names are for our own constructors; on the wire only the protocol's spelling counts.
+    """To be called by alias and not by name: Python names are for our own constructors, not for the wire."""
     if isinstance(model, type) and model is not Any:
         model.model_rebuild()  # type: ignore[attr-defined]
-        return partial(model.__pydantic_validator__.validate_python, by_alias=True, by_name=False)  # type: ignore[attr-defined]
+        return model.__pydantic_validator__.validate_python  # type: ignore[attr-defined]
     from pydantic import TypeAdapter
 
-    return partial(TypeAdapter(model).validate_python, by_alias=True, by_name=False)
+    return TypeAdapter(model).validate_python

@@ -13,7 +13,7 @@ import contextlib
 import os
 import select
 import stat
-from typing import Final
+from typing import Final, cast
 
 from agent_server.transport.framing import DEFAULT_LIMIT_BYTES, LineFramer, Oversized
 from agent_server.transport.port import Receiver
@@ -155,6 +155,9 @@ class FdTransport:
 
     def _deliver(self, lines: list[bytes | bytearray | Oversized]) -> None:
         assert self._receiver is not None
+        if lines and Oversized not in map(type, lines):
+            self._receiver.receive_frames(cast("list[bytes | bytearray]", lines))
+            return
         frames: list[bytes | bytearray] = []
         for line in lines:
             if isinstance(line, Oversized):

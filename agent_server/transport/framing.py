@@ -48,8 +48,11 @@ class LineFramer:
                 self._append(first)
                 self._complete(out)
                 del lines[0]
-            for line in lines:
-                _add(out, line, self.limit_bytes)
+            if b"\r" not in data and len(data) <= self.limit_bytes:
+                out += [line for line in lines if line and not line.isspace()]
+            else:
+                for line in lines:
+                    _add(out, line, self.limit_bytes)
         if rest:
             self._append(rest)
         return out
