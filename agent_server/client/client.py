@@ -14,6 +14,7 @@ from agent_server.client.extensions import AgentExtensions
 from agent_server.client.hearing import Hearing, HearingRouter
 from agent_server.client.instructions import system_prompt_of
 from agent_server.client.questions import Questions
+from agent_server.client.receiving import ClientConnection
 from agent_server.client.registry import SessionRegistry
 from agent_server.client.services import ClientServices
 from agent_server.client.session import Listener, RemoteSession
@@ -81,7 +82,7 @@ class RemoteAgent:
     def __init__(self, transport: Transport, services: ClientServices) -> None:
         self._router = HearingRouter(CLIENT_METHODS, RemoteAgent, RemoteSession)
         self._registry = SessionRegistry(lambda session_id: RemoteSession(self, session_id))
-        self.connection = Connection(transport, self._router, self, self._registry.find)
+        self.connection: Connection = ClientConnection(transport, self._router, self, self._registry.find)
         self.services = services
         self._transport = transport
         self._answer: InitializeResponse | None = None

@@ -157,18 +157,12 @@ class Connection:
 
     def receive_frames(self, frames: list[bytes | bytearray]) -> None:
         """Take the frames of one read. Never awaits anything."""
-        receive = self._peer.receive
         if len(frames) == 1:  # a long message is released before its handler runs
-            message = receive(frames.pop())
+            message = self._peer.receive(frames.pop())
             self._take(message)
         else:
             self._answers.in_batch = True
-            for frame in frames:
-                message = receive(frame)
-                if type(message) is Notification:
-                    self._take_notification(message)
-                else:
-                    self._take(message)
+            self._take_several(frames)
             self._answers.in_batch = False
         if self._lanes.count > MAX_WAITING or self._transport.unsent_bytes > MAX_UNSENT_BYTES:
             self._pause()
@@ -182,6 +176,11 @@ class Connection:
         if not self._ended.is_set():
             self._ended.set()
             self._asking.end()
+
+    def _take_several(self, frames: list[bytes | bytearray]) -> None:
+        receive = self._peer.receive
+        for frame in frames:
+            self._take(receive(frame))
 
     def _take(self, message: Request | Notification | Success | Failure | Violation) -> None:
         kind = type(message)
@@ -211,6 +210,9 @@ class Connection:
         except Exception as error:  # noqa: BLE001 - one frame's trouble must not reach the reader
             logger.info("ignored %s: %s", message.method, error)
             return
+        self._in_order(route, params)
+
+    def _in_order(self, route: Route, params: Any) -> None:
         session_id = params.session_id if route.lane else None
         if session_id is not None and self._lanes.holds(session_id):
             self._lanes.append(session_id, partial(self._hear, route, params, session_id))

@@ -118,7 +118,7 @@ class _Method(Generic[P]):
         """
         check = self._validate
         if check is None:
-            check = self._validate = _validator(self.params)
+            check = self._validate = validator(self.params)
         return check(raw, by_alias=True, by_name=False)
 
 
@@ -173,7 +173,7 @@ class RequestMethod(_Method[P], Generic[P, R]):
         """
         check = self._validate_result
         if check is None:
-            check = self._validate_result = _validator(self.result)
+            check = self._validate_result = validator(self.result)
         return check({} if raw is None and not self._null_is_a_result else raw, by_alias=True, by_name=False)
 
     def read_result(self, raw: Any) -> R:
@@ -238,7 +238,7 @@ def _resolve(reference: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def _validator(model: Any) -> Any:
+def validator(model: Any) -> Any:
     """To be called by alias and not by name: Python names are for our own constructors, not for the wire."""
     if isinstance(model, type) and model is not Any:
         model.model_rebuild()  # type: ignore[attr-defined]
