@@ -155,7 +155,7 @@ class FdTransport:
 
     def _deliver(self, lines: list[bytes | bytearray | Oversized]) -> None:
         assert self._receiver is not None
-        if lines and Oversized not in map(type, lines):
+        if len(lines) > 1 and Oversized not in map(type, lines):
             self._receiver.receive_frames(cast("list[bytes | bytearray]", lines))
             return
         frames: list[bytes | bytearray] = []

@@ -48,7 +48,7 @@ class LineFramer:
                 self._append(first)
                 self._complete(out)
                 del lines[0]
-            if b"\r" not in data and len(data) <= self.limit_bytes:
+            if len(lines) > 1 and b"\r" not in data and len(data) <= self.limit_bytes:
                 out += [line for line in lines if line and not line.isspace()]
             else:
                 for line in lines:
