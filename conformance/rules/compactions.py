@@ -27,7 +27,8 @@ def order(transcript: Transcript) -> Iterator[Seen]:
         now = str(entry.update.get("status", "in_progress"))
         began.setdefault(key, number)
         states[key] = now if before not in ENDS else str(before)
-        wrong = _wrong(before, now)
+        early = before is None and entry.update_kind == "compaction_summary_chunk"
+        wrong = "its summary comes before its beginning" if early else _wrong(before, now)
         yield Seen(wrong, entry) if wrong else KEPT
     for key, number in began.items():
         if states[key] not in ENDS and _is_over(number, key[0], turns(transcript)):
