@@ -125,12 +125,11 @@ class PlanDeltas(Agent):
         super().tell_plan(turn, plan_id, changed)
 
 
-@mutant("compaction-without-beginning", "compaction.order", "Streams the summary of a compaction before it began.")
+@mutant("compaction-without-beginning", "compaction.order", "Ends a compaction that never began.")
 class CompactionWithoutBeginning(Agent):
-    def compact(self, turn: Turn, compaction_id: str) -> None:
-        content = {"type": "text", "text": "We spoke."}
-        self.tell(turn, "compaction_summary_chunk", compactionId=compaction_id, content=content)
-        super().compact(turn, compaction_id)
+    def tell(self, turn: Turn, kind: str, /, **fields: Any) -> None:
+        if fields.get("status") == "completed" or not kind.startswith("compaction_"):
+            super().tell(turn, kind, **fields)
 
 
 @mutant("compaction-without-end", "compaction.order", "Leaves a compaction in progress.")
