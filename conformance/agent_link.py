@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from conformance.programs import Program, Start, start_process
 from conformance.transcript import Entry, Transcript
 from conformance.verdicts import NotExercised
 
@@ -98,7 +99,7 @@ class AgentLink:
 
     def __init__(
         self,
-        process: asyncio.subprocess.Process,
+        process: Program,
         transcript: Transcript,
         services: Mapping[str, Serve],
         timeout_s: float,
@@ -307,6 +308,7 @@ async def spawned(
     cwd: str | None = None,
     environment: Mapping[str, str] | None = None,
     stderr: int | None = None,
+    start: Start = start_process,
 ) -> Any:
     """An agent that runs as long as the block; its stderr goes to a file, or to the descriptor ``stderr``.
 
@@ -315,15 +317,12 @@ async def spawned(
     """
     with tempfile.TemporaryFile() as err:
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=err if stderr is None else stderr,
+            process = await start(
+                command,
                 limit=LINE_LIMIT_BYTES,
+                stderr=err.fileno() if stderr is None else stderr,
                 cwd=cwd,
-                env={**os.environ, **(environment or {})},
-                start_new_session=True,
+                environment=environment,
             )
         except OSError as error:
             raise NotExercised(f"the agent cannot be started: {error}") from None

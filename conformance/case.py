@@ -141,6 +141,7 @@ class Case:
             cwd=cwd,
             environment=self.options.environment,
             stderr=stderr,
+            start=self.options.start,
         ) as link:
             yield link
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from conformance.programs import Start, start_process
+
 if TYPE_CHECKING:
     from conformance.schema import Schema
 
@@ -32,7 +34,7 @@ class Options:
 
     ``cancel_command``: of a client that cancels its prompt. ``timeout_s``: how long an answer may take. ``quiet_s``:
     how long silence is listened to before it counts. ``login``: the id of a login to use before sessions are made.
-    ``schema``: what messages are held against.
+    ``schema``: what messages are held against. ``start``: brings the agent to life.
     """
 
     command: Sequence[str]
@@ -45,3 +47,4 @@ class Options:
     login: str | None = None
     schema: Schema | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    start: Start = start_process

@@ -9,8 +9,8 @@ from typing import Any
 
 from conformance.agent_link import Errored, NoAnswer
 from conformance.case import Case
-from conformance.gates import NoVersion, is_open, look_at
 from conformance.options import PROMPTS, Options
+from conformance.profile import NoVersion, is_open, look_at
 from conformance.registry import Rule, all_checks, all_rules
 from conformance.requirements import Requirement
 from conformance.shown import Shown

@@ -32,17 +32,18 @@ class Entry:
     asked: Entry | None = None
     repeated: bool = False
     answer: Entry | None = None
+    message: Mapping[str, Any] = field(init=False, repr=False)
+    """The line as an object; an empty one if it is none."""
+    method: str | None = field(init=False, repr=False)
+    """The method of a request or a notification."""
+    params: Mapping[str, Any] = field(init=False, repr=False)
+    """The params; an empty object if there are none, or no object."""
 
-    @property
-    def message(self) -> Mapping[str, Any]:
-        """The line as an object; an empty one if it is none."""
-        return self.value if isinstance(self.value, dict) else {}
-
-    @property
-    def method(self) -> str | None:
-        """The method of a request or a notification."""
-        method = self.message.get("method")
-        return method if isinstance(method, str) else None
+    def __post_init__(self) -> None:
+        self.message = self.value if isinstance(self.value, dict) else {}
+        method, params = self.message.get("method"), self.message.get("params")
+        self.method = method if isinstance(method, str) else None
+        self.params = params if isinstance(params, dict) else {}
 
     @property
     def is_request(self) -> bool:
@@ -56,12 +57,6 @@ class Entry:
     def is_response(self) -> bool:
         message = self.message
         return "method" not in message and ("result" in message or "error" in message)
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """The params; an empty object if there are none, or no object."""
-        params = self.message.get("params")
-        return params if isinstance(params, dict) else {}
 
     @property
     def result(self) -> Mapping[str, Any]:

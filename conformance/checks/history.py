@@ -10,7 +10,7 @@ from typing import Any
 
 from conformance.agent_link import AgentLink, Asked, Errored, NoAnswer
 from conformance.case import HISTORY, Case, Session, answered, expect_error, nothing_else_is_broken, succeeds
-from conformance.gates import is_open
+from conformance.profile import is_open
 from conformance.registry import check
 from conformance.transcript import Entry
 from conformance.verdicts import Failure, NotExercised

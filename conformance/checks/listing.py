@@ -11,7 +11,7 @@ from typing import Any
 
 from conformance.agent_link import AgentLink, Errored
 from conformance.case import Case, Session, expect_error, make_session, succeeds
-from conformance.gates import is_open
+from conformance.profile import is_open
 from conformance.registry import check
 from conformance.verdicts import Failure, NotApplicable, NotExercised
 

@@ -16,7 +16,7 @@ from conformance.case import (
     nothing_else_is_broken,
     succeeds,
 )
-from conformance.gates import is_open
+from conformance.profile import is_open
 from conformance.registry import check
 from conformance.verdicts import Failure, NotApplicable
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from conformance.case import AUTH_REQUIRED, INVALID_PARAMS, Case, Session, answered, expect_error, succeeds
-from conformance.gates import is_open
+from conformance.profile import is_open
 from conformance.registry import check
 from conformance.situations import only_when_offered, working, works
 from conformance.verdicts import Failure, NotExercised

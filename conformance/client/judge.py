@@ -9,8 +9,8 @@ from conformance.client import judges, rules, scenes
 from conformance.client.play import Played, play
 from conformance.client.registry import JUDGES, PLAIN, RULES, Judged, Rule, Runs
 from conformance.client.scene import SCENES
-from conformance.gates import is_open
 from conformance.options import Options
+from conformance.profile import is_open
 from conformance.requirements import Requirement
 from conformance.transcript import Transcript
 from conformance.verdicts import Ended, NotApplicable, NotExercised, Result, Verdict

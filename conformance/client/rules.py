@@ -10,7 +10,7 @@ from typing import Any
 from conformance import schema
 from conformance.client.record import Conversation
 from conformance.client.registry import rule
-from conformance.gates import is_open
+from conformance.profile import is_open
 from conformance.registry import KEPT, Seen
 from conformance.transcript import UNREADABLE, Entry
 

@@ -13,7 +13,7 @@ ENDS = ("completed", "failed", "cancelled")
 
 @rule("compaction.order")
 def order(transcript: Transcript) -> Iterator[Seen]:
-    """What is told again on a load or a resume is history, and is not judged."""
+    """A piece of a summary may begin one, as the schema has it. What a load or a resume tells again is not judged."""
     states: dict[tuple[object, object], str] = {}
     began: dict[tuple[object, object], int] = {}
     replayed: set[object] = set()
