@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime
-import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from conformance import schema
 from conformance.client.judge import judge_client
 from conformance.client.play import AGENT
 from conformance.options import PROMPTS, Options
+from conformance.programs import words
 from conformance.report import machine, table
 from conformance.report.tally import exit_code
 from conformance.requirements import Requirement, Side, requirements, selected
@@ -59,8 +59,8 @@ async def _judge(side: Side, rows: Sequence[Requirement], options: Options, give
 def _options(given: argparse.Namespace) -> Options:
     prompts = {name: getattr(given, f"{name}_prompt") for name in PROMPTS}
     return Options(
-        command=shlex.split(given.agent or given.client),
-        cancel_command=shlex.split(given.cancel_client or ""),
+        command=words(given.agent or given.client),
+        cancel_command=words(given.cancel_client or ""),
         prompts=prompts,
         unstable=given.unstable,
         timeout_s=given.timeout_s,

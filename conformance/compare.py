@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime
-import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 
 from conformance import schema
 from conformance.options import Options
+from conformance.programs import words
 from conformance.report.tally import tally
 from conformance.requirements import LEVELS, requirements, selected
 from conformance.run import judge_agent
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _judged(command: str, timeout_s: float, jobs: int) -> Judged:
-    options = Options(shlex.split(command), timeout_s=timeout_s, jobs=jobs, schema=schema.load(None, unstable=False))
+    options = Options(words(command), timeout_s=timeout_s, jobs=jobs, schema=schema.load(None, unstable=False))
     rows = selected(requirements("agent"), (), unstable=False)
     began = time.monotonic()
     results = asyncio.run(judge_agent(rows, options))

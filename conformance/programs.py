@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol
+
+
+def words(command: str) -> list[str]:
+    """The words of a command line; paths of files that are there become absolute, for it is started elsewhere too."""
+    return [os.path.abspath(word) if "/" in word and os.path.exists(word) else word for word in shlex.split(command)]
 
 
 class Program(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
+from conformance.programs import words
 from conformance.requirements import requirements
 
 ROOT = Path(__file__).parents[2]
@@ -103,6 +105,12 @@ def test_a_failure_comes_with_the_transcript_that_shows_it(tmp_path: Path, echoi
     suite = ElementTree.parse(junit).getroot()[0]
     assert (suite.get("failures"), suite.get("skipped")) == ("1", "1")  # a SHOULD that failed fails no build
     assert "FAIL" in done.stdout
+
+
+def test_a_relative_path_of_a_program_is_found_wherever_the_program_is_started(tmp_path: Path, echoing: str) -> None:
+    python, program = shlex.split(echoing)
+    assert words(shlex.join([python, os.path.relpath(program)])) == [os.path.abspath(python), program]
+    assert words("agent 'a/word that is no file' hello") == ["agent", "a/word that is no file", "hello"]
 
 
 def test_what_was_not_exercised_is_no_pass(tmp_path: Path, echoing: str) -> None:
