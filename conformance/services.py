@@ -44,11 +44,6 @@ async def fail(params: Mapping[str, Any]) -> Any:
     raise Refusal(INTERNAL_ERROR, "the client cannot do that")
 
 
-async def never(params: Mapping[str, Any]) -> Any:
-    """Leave the agent without an answer."""
-    await asyncio.Event().wait()
-
-
 async def visit(params: Mapping[str, Any]) -> Any:
     """Answer as a user who goes to every page and fills in no form."""
     return {"action": "accept" if params.get("mode") == "url" else "decline"}

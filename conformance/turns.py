@@ -51,15 +51,6 @@ def turns(transcript: Transcript) -> list[Turn]:
     ]
 
 
-def of_turn(transcript: Transcript, turn: Turn) -> Sequence[Entry]:
-    """What the agent said for the session of a turn, from its prompt to its answer."""
-    return [
-        entry
-        for entry in transcript.entries[turn.begin : turn.end]
-        if entry.sender == "agent" and entry.session_id == turn.session_id
-    ]
-
-
 def after_turn(transcript: Transcript, turn: Turn) -> Sequence[Entry]:
     """What the agent said for the session after the answer, until the client let it tell of turns again."""
     said: list[Entry] = []

@@ -7,7 +7,8 @@ import fnmatch
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from conformance.faults.attacks import ATTACKS, AttackResult, carried_out
 from conformance.faults.documents import DOCUMENTS
@@ -60,10 +61,10 @@ def attacks(command: Sequence[str], stream_prompt: str, only: str = "*") -> Iter
 
 
 def _told(title: str, results: Sequence[LineResult], *, verbose: bool) -> int:
-    count: Callable[[str], int] = lambda finding: sum(result.finding == finding for result in results)  # noqa: E731
+    count = Counter(result.finding for result in results)
     print(
-        f"{len(results)} {title}: {count('lost')} losses, {count('unanswered')} unanswered, "
-        f"{count('wrong answer')} answered wrongly, {count('too many answers')} answered more than once"
+        f"{len(results)} {title}: {count['lost']} losses, {count['unanswered']} unanswered, "
+        f"{count['wrong answer']} answered wrongly, {count['too many answers']} answered more than once"
     )
     for result in results:
         if result.is_defect or (verbose and result.finding != "ok"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -93,8 +92,3 @@ DOCUMENTS: list[Document] = [
 def as_params(document: Document, request_id: int) -> bytes:
     """The document inside a request."""
     return b'{"jsonrpc":"2.0","id":%d,"method":"_conformance/echo","params":{"value":%b}}' % (request_id, document.text)
-
-
-def truncated(document: bytes) -> Iterator[bytes]:
-    """Everything that the document begins with."""
-    return (document[:length] for length in range(1, len(document)))

@@ -304,7 +304,7 @@ class Agent(Prompts):
         session, title = self.known(params), text_of(params, "title").strip()
         if not title:
             raise Refused(INVALID_PARAMS, "a title is not empty")
-        session.title, session.titled_by_user = title, True
+        session.title = title
         self.update(session, "session_info_update", title=title)
         return {"title": title}
 

@@ -23,7 +23,6 @@ class Session:
         self.cwd = cwd
         self.roots: Sequence[str] = ()
         self.title: str | None = None
-        self.titled_by_user = False
         self.live = True
         self.archived = False
         self.history: list[Json] = []

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import shlex
 import sys
 from pathlib import Path
 
 import pytest
 
-from conformance.faults.__main__ import STREAM_PROMPT, documents, frames
+from conformance.faults.__main__ import STREAM_PROMPT, documents, frames, main
 from conformance.faults.attacks import ATTACKS, carried_out
 from conformance.faults.documents import DOCUMENTS
 from conformance.faults.frames import FRAMES
@@ -121,6 +122,15 @@ def test_a_fragile_agent_is_found_out(breaks: str, finding: str, names: set[str]
     assert names <= sound
     assert {name for name in found if found[name] == finding} >= names
     assert {found[name] for name in found if name in sound} <= {finding}
+
+
+def test_the_command_line_tells_every_defect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program = tmp_path / "fragile.py"
+    program.write_text(FRAGILE, encoding="utf-8")
+    agent = shlex.join([sys.executable, "-I", "-S", str(program), "dies of arrays"])
+    assert main(["--agent", agent, "--sections", "frames", "--only", "a batch"]) == 1
+    assert "1 hostile frames: 1 losses" in capsys.readouterr().out
+    assert main(["--agent", agent, "--sections", "frames", "--only", "no JSON"]) == 0
 
 
 def test_an_agent_that_outlives_its_input_is_found_out(tmp_path: Path) -> None:

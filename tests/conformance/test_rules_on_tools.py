@@ -55,7 +55,7 @@ def test_the_calls_of_a_cancelled_turn_are_left_to_another_requirement() -> None
 
 @pytest.mark.parametrize(
     ("path", "expected"),
-    [("/work/a.txt", "kept"), ("C:\\work\\a.txt", "kept"), ("a.txt", "broken"), ("./a.txt", "broken"), ("", "broken")],
+    [("/src/a.txt", "kept"), ("C:\\src\\a.txt", "kept"), ("a.txt", "broken"), ("./a.txt", "broken"), ("", "broken")],
 )
 def test_paths_are_absolute_wherever_they_stand(path: str, expected: str) -> None:
     diff = {"type": "diff", "path": path, "newText": "x"}
