@@ -60,9 +60,8 @@ async def tell_history(agent_session: AgentSession, connection: Connection) -> N
             told_bytes += agent_session.attachment.retell(merger, event)
             if told_bytes > BYTES_PER_PAGE:
                 break
-        else:
-            if len(records) < RECORDS_PER_PAGE:
-                break
+        if not records:
+            break
         connection.hurry()
         await asyncio.sleep(0)
         if connection.congested:

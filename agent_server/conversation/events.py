@@ -329,6 +329,21 @@ class QuestionClosed:
     action: QuestionEnd
 
 
+@dataclass(slots=True)
+class ArchivedChanged:
+    """The session was put out of the usual lists, or back."""
+
+    archived: bool
+
+
+@dataclass(slots=True)
+class UnknownEvent:
+    """Something that a newer version wrote: kept as it stands, and shown as a note (Req: PE-07)."""
+
+    kind: str
+    data: dict[str, Any]
+
+
 Event: TypeAlias = (
     SessionCreated
     | SystemNote
@@ -359,4 +374,6 @@ Event: TypeAlias = (
     | CompactionFinished
     | QuestionOpened
     | QuestionClosed
+    | ArchivedChanged
+    | UnknownEvent
 )

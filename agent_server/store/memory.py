@@ -86,6 +86,17 @@ class MemoryStore:
         if log.owner == epoch:
             log.owner = None
 
+    async def synced(self, session_id: str) -> None:
+        """There is nothing to wait for."""
+        self._log(session_id)
+
+    def sync_soon(self, session_id: str) -> None:
+        """There is nothing to do."""
+
+    def unsaved(self, session_id: str) -> bool:
+        """Nothing here is meant to be saved."""
+        return False
+
     def visible(self, session_id: str) -> int:
         """The last seq."""
         return self._log(session_id).head

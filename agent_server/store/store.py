@@ -48,8 +48,24 @@ class Fenced(AgentServerError):
         self.owner = owner
 
 
+class SessionBusy(AgentServerError):
+    """Another server that lives owns the session.
+
+    Attributes:
+        pid: that server's process; None where it cannot be told.
+        started_at: when it began, RFC 3339 in UTC; None likewise.
+    """
+
+    def __init__(self, session_id: str, pid: int | None, started_at: str | None) -> None:
+        whom = f"process {pid}, which began at {started_at}" if pid is not None else "another process"
+        super().__init__(f"session {session_id} is in use by {whom}")
+        self.session_id = session_id
+        self.pid = pid
+        self.started_at = started_at
+
+
 class EventStore(Protocol):
-    """Where the logs live. No method awaits: a local store is done on return, a remote one raises `visible` later.
+    """Where the logs live. Only `synced` awaits: a local store is done on return, a remote one raises `visible` later.
 
     An appended event belongs to the store: nobody changes it afterwards (Req: EV-01).
 
@@ -77,7 +93,7 @@ class EventStore(Protocol):
     def read(self, session_id: str, after: int = 0, limit: int | None = None) -> list[tuple[int, Event]]:
         """The records whose last seq is beyond ``after``, oldest first, at most ``limit`` records, each with that seq.
 
-        A cursor inside a text run gives the whole run again: the log keeps no boundaries between its deltas.
+        There may be fewer, so that a page does not grow large; none at all means the end. A cursor inside a text run gives the whole run again: the log keeps no boundaries between its deltas.
 
         Raises:
             UnknownSession: there is no such log.
@@ -88,6 +104,7 @@ class EventStore(Protocol):
 
         Raises:
             UnknownSession: there is no such log.
+            SessionBusy: another server owns it, and lives.
         """
 
     def release(self, session_id: str, epoch: int) -> None:
@@ -96,6 +113,21 @@ class EventStore(Protocol):
         Raises:
             UnknownSession: there is no such log.
         """
+
+    async def synced(self, session_id: str) -> None:
+        """Return when everything appended so far would outlive a loss of power: the barrier before a side effect.
+
+        Where the disk fails, it returns all the same: `unsaved` says so, and the session goes on.
+
+        Raises:
+            UnknownSession: there is no such log.
+        """
+
+    def sync_soon(self, session_id: str) -> None:
+        """As `synced`, with nobody waiting: it is done within some milliseconds. Without effect for an unknown log."""
+
+    def unsaved(self, session_id: str) -> bool:
+        """Whether some of it is only in this process's memory, because the disk is full or fails."""
 
     def visible(self, session_id: str) -> int:
         """The highest seq that may be shown to anybody; 0 for an empty log. A local store's is its last seq.
