@@ -15,6 +15,7 @@ from agent_server.sessions.status import Lifecycle
 from agent_server.store.catalogue import Archived, Catalogue, SessionEntry
 
 if TYPE_CHECKING:
+    from agent_server.sessions.indexing import Indexing
     from agent_server.sessions.session import Session
     from agent_server.store.disk_worker import DiskWorker
 
@@ -41,6 +42,9 @@ class Entries:
         self._timer: asyncio.TimerHandle | None = None
         self.unsaved: set[str] = set()
         """The sessions whose entry could not be written."""
+        self.indexing: Indexing | None = None
+        """Who finds out what a shared catalogue does not know."""
+        self._indexed = False
 
     def changed(self, session: Session) -> None:
         """The session's entry is no longer what it was."""
@@ -58,6 +62,7 @@ class Entries:
     ) -> tuple[list[SessionEntry], str | None]:
         """See `Catalogue.page`; with every session as it is now."""
         await self.written()
+        await self._index()
         return await self._in_turn(
             lambda: self._catalogue.page(cwd=cwd, archived=archived, after=after, limit=limit)
         )
@@ -123,7 +128,22 @@ class Entries:
 
     def _write_soon(self) -> None:
         self._timer = None
-        self._writing = asyncio.get_running_loop().create_task(self.written())
+        self._writing = asyncio.get_running_loop().create_task(self._write_and_index())
+
+    async def _write_and_index(self) -> None:
+        await self.written()
+        if not self._indexed:  # once, so that nothing piles up where nobody ever looks at a list
+            await self._index()
+
+    async def _index(self) -> None:
+        if self.indexing is None:
+            return
+        self._indexed = True
+        try:
+            anew = await self._in_turn(self._catalogue.begin)
+            await self.indexing.up_to_date(anew=anew)
+        except Exception:
+            logger.exception("the list of sessions may lack some")
 
     async def _in_turn(self, use: Callable[[], T]) -> T:
         return use() if self._worker is None else await self._worker.run(use)

@@ -10,8 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from agent_server.errors import AgentServerError
-from agent_server.sessions.reading import PAGE_RECORDS
-from agent_server.sessions.record import Record
+from agent_server.sessions.reading import PAGE_RECORDS, StoredSession
 from agent_server.sessions.timestamps import ms_of, rfc3339
 from agent_server.store.catalogue import SessionEntry
 from agent_server.store.instances import DeadInstance
@@ -31,11 +30,11 @@ async def entry_from(store: EventStore, session_id: str) -> SessionEntry | None:
         UnknownSession: there is no such log.
         OSError: it cannot be read.
     """
-    record, seq = Record(), 0
-    while page := store.read(session_id, seq, PAGE_RECORDS):
-        seq = page[-1][0]
-        record.apply([event for _, event in page])
+    stored = StoredSession()
+    while page := store.read(session_id, stored.head, PAGE_RECORDS):
+        stored.take(page[-1][0], [event for _, event in page])
         await asyncio.sleep(0)
+    record = stored.record
     if not record.cwd:
         return None
     written_ms = store.written_ms(session_id)

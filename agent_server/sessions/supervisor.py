@@ -157,7 +157,9 @@ class SessionSupervisor:
         epoch = self._acquire(session_id)
         try:
             stored = await read_log(self._store, session_id, spec.workspace.cwd)
-            return self._resume(session_id, spec, epoch, stored, await self.entries.get(session_id))
+            known = self._store.written_ms(session_id) is not None
+            entry = None if known else await self.entries.get(session_id)
+            return self._resume(session_id, spec, epoch, stored, entry)
         except BaseException:
             self._store.release(session_id, epoch)
             raise
@@ -220,7 +222,7 @@ class SessionSupervisor:
         session.resume(
             stored.loose_ends.repairs(),
             max(times),
-            archived=same is not None and same.archived,
+            archived=stored.record.archived or (same is not None and same.archived),
             damage=self._store.damage(session_id),
         )
         self._register(session)

@@ -52,6 +52,9 @@ class Catalogue(Protocol):
     def opened(self) -> bool:
         """Whether it can be used without being opened first."""
 
+    def begin(self) -> bool:
+        """Open it; true if it is empty because it was made anew, so that whoever has the logs must fill it."""
+
     def put(self, entry: SessionEntry) -> None:
         """Add the session's entry, or replace it."""
 
@@ -88,6 +91,10 @@ class MemoryCatalogue:
 
     def __init__(self) -> None:
         self._entries: dict[str, SessionEntry] = {}
+
+    def begin(self) -> bool:
+        """There is nothing to open."""
+        return False
 
     def put(self, entry: SessionEntry) -> None:
         """Add or replace."""

@@ -105,10 +105,10 @@ class LogPages:
         some = segments(self._log_dir, name_of(session_id))
         if log is not None:
             behind = [log.beginning, *log.tail] if log.beginning is not None else log.tail
-            return LogCursor(some, log.size if log.made else None, behind)
+            return LogCursor(some, log.segment_epoch, log.size, behind)
         if not any(segment.start is not None or segment.newer for segment in some):
             begun = beginning_of(self._instance_dir, session_id)
             if begun is None:
                 raise UnknownSession(session_id)
-            return LogCursor([], None, [framed(line.text) for line in begun[0].entries])
-        return LogCursor(some, None, ())
+            return LogCursor([], behind=[framed(line.text) for line in begun[0].entries])
+        return LogCursor(some)

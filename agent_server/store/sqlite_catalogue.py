@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sqlite3
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from agent_server.store.catalogue import Archived, SessionEntry, read_position, write_position
+
+if TYPE_CHECKING:
+    import sqlite3
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +36,7 @@ _PUT: Final = f"INSERT OR REPLACE INTO session ({_COLUMNS}) VALUES (?, ?, ?, ?, 
 class SqliteCatalogue:
     """A `Catalogue` in a file. Its methods block for the disk; one thread at a time may call them.
 
-    ``empty``: it was made just now, or made anew because what was there was of another version or no database: whoever
-    has the logs fills it.
+    What is there and of another version, or no database, is replaced by an empty one.
     """
 
     shared = True
@@ -43,12 +44,18 @@ class SqliteCatalogue:
     def __init__(self, path: str) -> None:
         self._path = path
         self._database: sqlite3.Connection | None = None
-        self.empty = False
+        self._new = False
 
     @property
     def opened(self) -> bool:
         """Whether anybody has looked into it yet."""
         return self._database is not None
+
+    def begin(self) -> bool:
+        """Open it; true, once, if it was made just now."""
+        self._open()
+        new, self._new = self._new, False
+        return new
 
     def put(self, entry: SessionEntry) -> None:
         """Add or replace."""
@@ -103,6 +110,8 @@ class SqliteCatalogue:
 
     def _open(self) -> sqlite3.Connection:
         if self._database is None:
+            import sqlite3  # where it is first used: it takes longer to load than the first answer
+
             try:
                 self._database = self._opened_or_new()
             except sqlite3.DatabaseError as error:
@@ -116,6 +125,8 @@ class SqliteCatalogue:
     def _opened_or_new(self) -> sqlite3.Connection:
         os.makedirs(os.path.dirname(self._path), 0o700, exist_ok=True)
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))  # what is made with it is private
+        import sqlite3
+
         database = sqlite3.connect(self._path, timeout=BUSY_S, check_same_thread=False)
         try:
             database.execute("PRAGMA journal_mode=WAL")
@@ -139,7 +150,7 @@ class SqliteCatalogue:
             database.execute(statement)
         database.execute(f"PRAGMA user_version={VERSION}")
         database.commit()
-        self.empty = True
+        self._new = True
 
     def _remove_files(self) -> None:
         for suffix in ("", "-wal", "-shm"):
