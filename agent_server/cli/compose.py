@@ -92,10 +92,11 @@ def make_sessions(settings: Settings) -> Sessions:
     if isinstance(store, MemoryStore):
         return Sessions(store, SessionSupervisor(store))
     from agent_server.sessions.indexing import Indexing
+    from agent_server.store.leftovers import Leftovers
 
     supervisor = SessionSupervisor(store, catalogue, worker=store.worker)
     store.on_trouble = supervisor.save_trouble
-    supervisor.entries.indexing = Indexing(store, supervisor.entries)
+    supervisor.entries.indexing = Indexing(store, Leftovers(store.directory), supervisor.entries)
     return Sessions(store, supervisor)
 
 

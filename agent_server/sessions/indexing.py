@@ -18,11 +18,12 @@ from agent_server.store.store import EventStore, UnknownSession
 
 if TYPE_CHECKING:
     from agent_server.sessions.entries import Entries
-    from agent_server.store.files import FileStore
+    from agent_server.store.leftovers import Leftovers
 
 logger = logging.getLogger(__name__)
 
 ENTRIES_AT_ONCE: Final = 200
+MANY_SERVERS: Final = 32
 
 
 async def entry_from(store: EventStore, session_id: str) -> SessionEntry | None:
@@ -59,10 +60,15 @@ async def entry_from(store: EventStore, session_id: str) -> SessionEntry | None:
 class Indexing:
     """Brings the entries up to date with the logs of servers that died."""
 
-    def __init__(self, store: FileStore, entries: Entries) -> None:
+    def __init__(self, store: EventStore, leftovers: Leftovers, entries: Entries) -> None:
         self._store = store
+        self._leftovers = leftovers
         self._entries = entries
         self._alone = asyncio.Lock()
+
+    def is_due(self) -> bool:
+        """Whether so many servers have left something that it should not wait for somebody who looks at a list."""
+        return self._leftovers.servers() >= MANY_SERVERS
 
     async def up_to_date(self, *, anew: bool) -> None:
         """Return when every session of every server that died has its entry.
@@ -70,15 +76,15 @@ class Indexing:
         ``anew``: the catalogue was empty: all logs are read.
         """
         async with self._alone:
-            for dead in self._store.dead_instances():
+            for dead in self._leftovers.dead_instances():
                 await self._clean_up_after(dead)
             if anew:
-                await self._index(self._store.session_ids())
+                await self._index(self._leftovers.session_ids())
 
     async def _clean_up_after(self, dead: DeadInstance) -> None:
         try:
             for session_id, beginning in dead.journal.beginnings.items():
-                self._store.give_a_file(session_id, beginning)
+                self._leftovers.give_a_file(session_id, beginning)
                 await asyncio.sleep(0)
             await self._index(dead.journal.touched)
         except OSError:
