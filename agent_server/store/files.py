@@ -353,7 +353,9 @@ class FileStore:
         some = segments(self._log_dir, name_of(session_id))
         if log is not None:
             behind = [log.beginning, *log.tail] if log.beginning is not None else log.tail
-            return LogCursor(some, log.size if log.made else None, behind)
+            if not log.made or log.size == log.records_at:  # no whole record stands in a segment of its own
+                return LogCursor([one for one in some if one.epoch < log.segment_epoch], None, behind)
+            return LogCursor(some, log.size, behind)
         if not any(segment.start is not None or segment.newer for segment in some):
             begun = beginning_of(self._instance_dir, session_id)
             if begun is None:

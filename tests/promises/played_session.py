@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ from agent_server.protocol.v1.tool_calls import RequestPermissionRequest
 from agent_server.providers.provider import Finished, ModelInfo, ModelRequest, ProviderEvent, SimpleProvider
 from agent_server.sessions.spec import Limits
 from agent_server.sessions.supervisor import SessionSupervisor
+from agent_server.store.files import FileStore
 from agent_server.store.memory import MemoryStore
 from agent_server.store.store import EventStore
 from agent_server.tools.ports import ExitStatus, ToolContext
@@ -113,6 +116,9 @@ class Stores(Protocol):
     def killed(self) -> EventStore:
         """As a later process finds it when this one is killed now."""
 
+    def close(self) -> None:
+        """Nothing is needed of any of them any more."""
+
 
 class MemoryStores:
     """The store in memory, which later processes do not really find."""
@@ -132,6 +138,38 @@ class MemoryStores:
             events = [event for _, event in self._store.read(session_id)]
             copy.append(session_id, copy.create(session_id), events)
         return copy
+
+    def close(self) -> None:
+        pass
+
+
+class FileStores:
+    """The store in files."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._stores = [FileStore(directory)]
+
+    def first(self) -> EventStore:
+        return self._stores[0]
+
+    def again(self) -> EventStore:
+        self._stores[-1].close()
+        return self._at(self._directory)
+
+    def killed(self) -> EventStore:
+        copy = f"{self._directory}-killed"
+        if os.path.exists(self._directory):
+            shutil.copytree(self._directory, copy)
+        return self._at(copy)
+
+    def close(self) -> None:
+        for store in self._stores:
+            store.close()
+
+    def _at(self, directory: str) -> FileStore:
+        self._stores.append(FileStore(directory))
+        return self._stores[-1]
 
 
 class MortalStore:

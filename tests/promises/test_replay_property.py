@@ -41,6 +41,7 @@ from .played_session import (
     Choose,
     Crash,
     Do,
+    FileStores,
     MemoryStores,
     Prompt,
     Script,
@@ -51,7 +52,7 @@ from .played_session import (
     told,
 )
 
-STORES: list[Callable[[str], Stores]] = [MemoryStores]
+STORES: list[Callable[[str], Stores]] = [MemoryStores, FileStores]
 every_store = pytest.mark.parametrize("make", STORES, ids=lambda make: make.__name__)
 
 # What was said
@@ -206,7 +207,10 @@ def run(make: Callable[[str], Stores], play: Play, script: Script) -> None:
         cwd.mkdir()
         (cwd / "a").write_text("first\n")
         stores = make(str(Path(directory, "store")))
-        asyncio.run(asyncio.wait_for(play(script, stores, str(cwd)), LIMIT_S))
+        try:
+            asyncio.run(asyncio.wait_for(play(script, stores, str(cwd)), LIMIT_S))
+        finally:
+            stores.close()
 
 
 @pytest.mark.promise("P12")
