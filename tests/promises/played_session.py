@@ -27,7 +27,7 @@ from agent_server.conversation.content import ImagePart, TextPart
 from agent_server.conversation.events import Event
 from agent_server.conversation.tool_calls import FileChange, Location, TerminalRef, ToolKind, ToolSpec
 from agent_server.errors import AgentServerError
-from agent_server.protocol.v1.content import ContentBlock
+from agent_server.protocol.v1.content import ContentBlock, TextContent
 from agent_server.protocol.v1.tool_calls import RequestPermissionRequest
 from agent_server.providers.provider import Finished, ModelInfo, ModelRequest, ProviderEvent, SimpleProvider
 from agent_server.sessions.spec import Limits
@@ -277,6 +277,7 @@ class Stage:
         self.stuck = asyncio.Event()
         self.views: list[Transcript] = []
         self.session: RemoteSession
+        self._instance: str | None = None
         self._script = script
         self._answers = list(script.answers)
         self._prompts: list[asyncio.Task[None]] = []
@@ -301,11 +302,21 @@ class Stage:
         """The client of another connection: it begins a session, or loads this one."""
         await self._client.aclose()
         self._client, self.remote = await self._connected()
-        if session_id is None:
-            self.session = await self.remote.new_session(self.cwd)
-        else:
-            self.session = await self.remote.load_session(session_id, self.cwd)
+        if session_id is not None:
+            return await self._load(session_id)
+        self.session = await self.remote.new_session(self.cwd)
+        self._instance = self._living()
         return self.session
+
+    async def _load(self, session_id: str) -> RemoteSession:
+        self.session = await self.remote.load_session(session_id, self.cwd)
+        self._instance = self._living()
+        return self.session
+
+    def _living(self) -> str | None:
+        """The instance of the session that lives now."""
+        living = [session.instance_id for session in self.supervisor.live() if session.id == self.session.id]
+        return living[0] if living else None
 
     async def _connected(self) -> tuple[AsyncExitStack, RemoteAgent]:
         near, far = memory_pair()
@@ -345,7 +356,8 @@ class Stage:
             return
         await self._return_after_a_crash()
         if isinstance(action, Prompt):
-            self._prompts.append(asyncio.ensure_future(self._prompt(action)))
+            number = TextContent(text=f"{len(self._prompts)} ")  # a client can only tell apart what differs
+            self._prompts.append(asyncio.ensure_future(self._prompt((number, *action.blocks))))
             await turns(1)  # it is sent
         elif isinstance(action, Choose):
             await self._choose(action)
@@ -366,9 +378,9 @@ class Stage:
                 self.stuck.clear()
                 self.session.cancel()
 
-    async def _prompt(self, action: Prompt) -> None:
+    async def _prompt(self, blocks: Sequence[ContentBlock]) -> None:
         with suppress(AgentServerError):
-            await self.session.prompt(action.blocks)
+            await self.session.prompt(blocks)
 
     async def _choose(self, action: Choose) -> None:
         with suppress(AgentServerError, RuntimeError):  # it may be dying
@@ -380,12 +392,11 @@ class Stage:
     async def _come_and_go(self, what: str) -> None:
         session = self.session
         if what == "intrude":
-            instance = self.supervisor.get(session.id)
             stack, other = await self._connected()
             async with stack:
                 with suppress(AgentServerError):
                     await other.load_session(session.id, self.cwd)
-                    assert self.supervisor.get(session.id) is not instance, "a session has one driver"
+                    assert self._living() != self._instance, "a session has one driver"
             return
         if what == "reopen":
             with suppress(AgentServerError):
@@ -394,7 +405,7 @@ class Stage:
         if what == "swap":
             await self.join(session.id)
         else:
-            self.session = await self.remote.load_session(session.id, self.cwd)
+            await self._load(session.id)
 
     def _crash(self, how: str) -> None:
         if how == "store":
@@ -407,10 +418,10 @@ class Stage:
                     task.cancel()
 
     async def _return_after_a_crash(self) -> None:
-        while self.session.id not in {session.id for session in self.supervisor.live()}:
+        while self._living() != self._instance:
             self.views.append(self.session.transcript)
             with suppress(AgentServerError):
-                self.session = await self.remote.load_session(self.session.id, self.cwd)
+                await self._load(self.session.id)
 
 
 async def told(store: EventStore, session_id: str, cwd: str) -> Transcript:

@@ -99,8 +99,7 @@ def _is_nameless(entry: Entry) -> bool:
 
 
 def state(transcript: Transcript) -> tuple[object, ...]:
-    model = next(option.current_value for option in transcript.config_options if option.id == "model")  # type: ignore[union-attr]
-    return transcript.plan, transcript.usage, transcript.title, model
+    return transcript.plan, transcript.usage, transcript.title
 
 
 # What happens
