@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +18,9 @@ settings.register_profile("steady", deadline=None, suppress_health_check=[Health
 # For a test of its own: pytest --hypothesis-profile=thorough tests/promises/test_replay_property.py
 settings.register_profile("thorough", settings.get_profile("steady"), max_examples=3000, report_multiple_bugs=False)
 settings.load_profile("steady")
+
+# The sessions of the agents that are started here are not the user's.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="agent-server-tests-")
 
 
 @pytest.fixture(scope="session")
