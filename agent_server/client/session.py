@@ -120,6 +120,7 @@ class RemoteSession:
         self._replaced: RemoteSession | None = None
         self._underway: list[SessionNotification] = []
         self.replayed = True
+        self._taken: set[str | None] = set()  # the messages of the replay that are prompts which waited before it
 
     def __repr__(self) -> str:
         return f"<RemoteSession {self.id}>"
@@ -204,12 +205,19 @@ class RemoteSession:
         session = self._agent.sessions.get(self.id, self)
         transcript = session.transcript
         if transcript is not prompt.transcript and session.replayed:  # else the replay is about to tell it
-            told = _told_of(transcript, prompt)
-            if told is not None:
-                prompt.transcript.name_prompt(prompt.message, told.message_id)  # no other is taken for it
-            else:
-                prompt.message, prompt.transcript = transcript.add_prompt(prompt.message.blocks), transcript
+            told = session._told_of(prompt)
+            prompt.message = told or transcript.add_prompt(prompt.message.blocks)
+            prompt.transcript = transcript
         prompt.transcript.begin_prompt(prompt.message)
+
+    def _told_of(self, prompt: _OpenPrompt) -> Message | None:
+        """The message of a waiting prompt in our replay: new since its own transcript ended, and the same words."""
+        known = {message.message_id for message in prompt.transcript.messages} | self._taken
+        for message in self.transcript.messages:
+            if message.role == "user" and message.message_id not in known and message.blocks == prompt.message.blocks:
+                self._taken.add(message.message_id)
+                return message
+        return None
 
     def cancel(self) -> None:
         """End the running turn; its `prompt` returns with ``cancelled``. Questions to the user are withdrawn.
@@ -412,15 +420,6 @@ class RemoteSession:
     async def _require_established(self) -> None:
         if not await asyncio.shield(self._established):
             raise SessionNotFound(self.id)
-
-
-def _told_of(transcript: Transcript, prompt: _OpenPrompt) -> Message | None:
-    """The message of a waiting prompt in a replay: new since its own transcript ended, and the same words."""
-    known = {message.message_id for message in prompt.transcript.messages}
-    for message in transcript.messages:
-        if message.role == "user" and message.message_id not in known and message.blocks == prompt.message.blocks:
-            return message
-    return None
 
 
 def _not_served(name: str) -> RpcError:

@@ -268,7 +268,7 @@ def tools() -> Toolbox:
 class Stage:
     """One agent process over a store, and the client that is there now.
 
-    ``views`` are what clients before it had seen when they went, or when they began anew.
+    ``views`` are what clients before it had seen when they went, or when the session crashed.
     """
 
     def __init__(self, script: Script, store: EventStore, cwd: str) -> None:
@@ -401,8 +401,8 @@ class Stage:
         if what == "reopen":
             with suppress(AgentServerError):
                 await session.close()
-        self.views.append(session.transcript)
         if what == "swap":
+            self.views.append(session.transcript)
             await self.join(session.id)
         else:
             await self._load(session.id)
