@@ -18,11 +18,19 @@ from typing import Final
 from agent_server.conversation.events import Event
 from agent_server.store.codec import encode
 from agent_server.store.disk_worker import DiskWorker
-from agent_server.store.instances import DeadInstance, Instance, beginning_of, dead_instances, purge_beginning
+from agent_server.store.instances import (
+    Beginning,
+    DeadInstance,
+    Instance,
+    beginning_of,
+    dead_instances,
+    purge_beginning,
+)
 from agent_server.store.lines import framed, framed_in_pieces, line_of
 from agent_server.store.log_pages import LogPages
 from agent_server.store.open_log import OpenLog
 from agent_server.store.ownership import find_free
+from agent_server.store.private import make_private
 from agent_server.store.retrying import Retrying
 from agent_server.store.segments import RELEASED, all_names, is_session_id, name_of, segments
 from agent_server.store.seqs import last_seqs
@@ -164,7 +172,13 @@ class FileStore:
         log.tail.append(line)
         if len(log.tail) == 1:
             log.tail_written = written
-        self._retrying.add(log, error or OSError("the disk took only a part of a record"))
+        try:
+            if error is None:
+                log.write_tail()  # the rest fails too, and says why
+                return
+        except OSError as reason:
+            error = reason
+        self._retrying.add(log, error)
 
     def _write_tail(self, log: OpenLog) -> bool:
         """Write what is only in memory, and again what could not be synced; whether everything is saved with that.
@@ -336,6 +350,20 @@ class FileStore:
         """The servers that died and were not cleaned up after; see `instances.dead_instances`."""
         return dead_instances(self._instance_dir)
 
+    def give_a_file(self, session_id: str, beginning: Beginning) -> None:
+        """Make the file of a session that stands only in the journal of a server that died, if it has none.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        log = OpenLog(self._log_dir, session_id, name_of(session_id), 0, 1)
+        log.beginning = beginning.lines
+        try:
+            log.make(beginning.owner, int(time.time() * 1000), claim=True)
+        except FileExistsError:
+            return
+        log.close()
+
     def session_ids(self) -> Iterator[str]:
         """Every session that has files, in no order."""
         for name in all_names(self._log_dir):
@@ -376,7 +404,7 @@ class FileStore:
     # Inside
 
     def _begin_instance(self) -> Instance:
-        os.makedirs(self._instance_dir, 0o700, exist_ok=True)
+        make_private(self._instance_dir)
         self._instance = Instance(self._instance_dir)
         return self._instance
 
