@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from agent_server.conversation.events import Event, SystemNote, TextRun
 from agent_server.store.files import FileStore
 from agent_server.store.memory import MemoryStore
-from agent_server.store.sqlite_rows import RowStore
 from agent_server.store.store import EventStore, Fenced, SessionExists, UnknownSession
 
 
@@ -20,11 +19,7 @@ def files() -> EventStore:
     return FileStore(tempfile.mkdtemp())
 
 
-def rows() -> EventStore:
-    return RowStore(tempfile.mkdtemp())
-
-
-STORES: list[Callable[[], EventStore]] = [MemoryStore, files, rows]
+STORES: list[Callable[[], EventStore]] = [MemoryStore, files]
 every_store = pytest.mark.parametrize("make", STORES, ids=lambda make: make.__name__)
 
 
