@@ -309,7 +309,13 @@ class Stage:
         return self.session
 
     async def _load(self, session_id: str) -> RemoteSession:
-        self.session = await self.remote.load_session(session_id, self.cwd)
+        for chances in (2, 1, 0):
+            try:
+                self.session = await self.remote.load_session(session_id, self.cwd)
+                break
+            except AgentServerError:  # it crashed meanwhile
+                if not chances:
+                    raise
         self._instance = self._living()
         return self.session
 
@@ -420,8 +426,7 @@ class Stage:
     async def _return_after_a_crash(self) -> None:
         while self._living() != self._instance:
             self.views.append(self.session.transcript)
-            with suppress(AgentServerError):
-                await self._load(self.session.id)
+            await self._load(self.session.id)
 
 
 async def told(store: EventStore, session_id: str, cwd: str) -> Transcript:

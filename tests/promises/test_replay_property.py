@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_server.client.entries import CompactionEntry, Entry, Message, ToolCallEntry
@@ -53,6 +53,7 @@ from .played_session import (
 )
 
 STORES: list[Callable[[str], Stores]] = [MemoryStores, FileStores]
+some_scripts = settings(max_examples=settings().max_examples // 2)
 every_store = pytest.mark.parametrize("make", STORES, ids=lambda make: make.__name__)
 
 # What was said
@@ -154,8 +155,8 @@ actions: st.SearchStrategy[Action] = st.one_of(
     prompts,
     turns,
     turns,
-    st.builds(Do, st.sampled_from(["cancel", "settle", "reload", "swap", "intrude", "reopen"])),  # type: ignore[arg-type]
-    st.builds(Crash, st.sampled_from(["task", "store"])),  # type: ignore[arg-type]
+    st.builds(Do, st.sampled_from(["cancel", "settle", "reload", "swap", "intrude", "reopen"])),
+    st.builds(Crash, st.sampled_from(["task", "store"])),
     st.builds(Choose, st.just("title"), texts.filter(str.strip)),
     st.builds(Choose, st.just("mode"), st.sampled_from(["ask", "plan"])),
     st.builds(Choose, st.just("model"), st.sampled_from(["m", "l"])),
@@ -215,6 +216,7 @@ def run(make: Callable[[str], Stores], play: Play, script: Script) -> None:
 @pytest.mark.promise("P12")
 @pytest.mark.req("JR-22")
 @every_store
+@some_scripts
 @given(script=scripts)
 def test_a_later_process_tells_what_was_seen_live(make: Callable[[str], Stores], script: Script) -> None:
     run(make, play_to_the_end, script)
@@ -223,6 +225,7 @@ def test_a_later_process_tells_what_was_seen_live(make: Callable[[str], Stores],
 @pytest.mark.promise("P9", "P12")
 @pytest.mark.req("JR-22")
 @every_store
+@some_scripts
 @given(script=scripts)
 def test_after_a_kill_everything_that_was_seen_is_told_and_nothing_is_open(
     make: Callable[[str], Stores], script: Script
