@@ -424,7 +424,7 @@ class Stage:
                     task.cancel()
 
     async def _return_after_a_crash(self) -> None:
-        while self._living() != self._instance:
+        while self._living() is None or self._living() != self._instance:
             self.views.append(self.session.transcript)
             await self._load(self.session.id)
 
