@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+from agent_server.cli.diff_look import diff_look
 from agent_server.cli.style import Style, one_line, safe
 from agent_server.client.entries import ToolCallEntry
 from agent_server.conversation.diffs import diff_lines
@@ -181,7 +182,7 @@ class Renderer:
                 continue
             self._diffs.add(key)
             for line in diff_lines(FileChange("modify", item.path, item.old_text, item.new_text)):
-                self.line(self._style.paint(line, look) if (look := _diff_look(line)) else line)
+                self.line(self._style.paint(line, look) if (look := diff_look(line)) else line)
 
     def _show_plan(self, update: PlanUpdate) -> None:
         self.line(self._style.paint("Plan", "bold") if self._style.fancy else "plan:")
@@ -218,9 +219,3 @@ def _is_text(block: ContentBlock) -> bool:
 def _name_of(block: ContentBlock) -> str:
     what = getattr(block, "mime_type", None) or getattr(block, "uri", None) or ""
     return f"[{block.type} {one_line(what)}]" if what else f"[{block.type}]"
-
-
-def _diff_look(line: str) -> Any:
-    if line.startswith(("---", "+++")):
-        return "bold"
-    return {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])

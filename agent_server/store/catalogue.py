@@ -108,6 +108,17 @@ class MemoryCatalogue:
                 yield entry
 
 
+def unused_since(catalogue: Catalogue, time: str) -> Iterator[SessionEntry]:
+    """The sessions that last changed before a time, newest first, but for archived ones: those were put away to be kept.
+
+    Whoever reads on may have removed what came before.
+    """
+    after: str | None = f"{time} !"  # no id comes before that sign, so that it is behind all that changed just then
+    while after is not None:
+        entries, after = catalogue.page(after=after)
+        yield from entries
+
+
 def write_position(entry: SessionEntry) -> str:
     """The position behind an entry."""
     return f"{entry.updated_at} {entry.session_id}"
