@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from agent_server.providers.provider import Provider
     from agent_server.sessions.spec import Limits
     from agent_server.sessions.supervisor import SessionSupervisor
+    from agent_server.store.catalogue import Catalogue
+    from agent_server.store.store import EventStore
     from agent_server.tools.tool import Tool
     from agent_server.tools.toolbox import Toolbox
 
@@ -42,6 +44,14 @@ def make_provider(model: str | None) -> Provider:
         except InvalidScenario as error:
             raise SettingsError(str(error)) from error
     raise SettingsError("--model: expected offline or scenario:FILE.json; no other models are known yet")
+
+
+def open_store(settings: Settings) -> tuple[EventStore, Catalogue]:
+    """Where the sessions are kept."""
+    from agent_server.store.catalogue import MemoryCatalogue
+    from agent_server.store.memory import MemoryStore
+
+    return MemoryStore(), MemoryCatalogue()
 
 
 def make_service(settings: Settings, supervisor: SessionSupervisor, provider: Provider) -> AgentService:

@@ -210,7 +210,8 @@ def _confirmed(entries: list[SessionEntry]) -> bool:
 
     for entry in entries:
         print(f"  {named_line(entry)}")
-    print(f"delete {'this session' if len(entries) == 1 else f'these {len(entries)} sessions'} for good? [y/N] ", end="")
+    what = "this session" if len(entries) == 1 else f"these {len(entries)} sessions"
+    print(f"delete {what} for good? [y/N] ", end="")
     sys.stdout.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 

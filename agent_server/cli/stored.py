@@ -40,8 +40,8 @@ def find_entry(catalogue: Catalogue, name: str) -> SessionEntry:
     """
     if (entry := catalogue.get(name)) is not None:
         return entry
-    if name.isascii() and name.isdecimal() and len(name) < 7:
-        numbered = next(islice(entries(catalogue), max(int(name), 1) - 1, None), None) if int(name) else None
+    if name.isascii() and name.isdecimal() and name[0] != "0" and len(name) < 7:
+        numbered = next(islice(entries(catalogue), int(name) - 1, None), None)
         if numbered is not None:
             return numbered
     prefix = name if name.startswith(_PREFIX) else _PREFIX + name
@@ -64,4 +64,5 @@ def transcript_of(store: EventStore, entry: SessionEntry) -> Transcript:
     transcript = Transcript(entry.session_id, entry.updated_at)
     for page in pages(store, entry.session_id):
         transcript.apply(event for _, event in page)
+    transcript.note_damage(store.damage(entry.session_id))
     return transcript

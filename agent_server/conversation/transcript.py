@@ -226,6 +226,11 @@ class Transcript:
             if fold is not None:
                 fold(self, event)
 
+    def note_damage(self, sentence: str | None) -> None:
+        """What is wrong with the log, if anything is: its end may be missing here."""
+        if sentence is not None:
+            self.entries.append(Note("error", sentence))
+
     def _created(self, event: SessionCreated) -> None:
         self.cwd, self.roots, self.created_at = event.cwd, event.roots, event.created_at
 

@@ -109,9 +109,9 @@ class MemoryCatalogue:
 
 
 def unused_since(catalogue: Catalogue, time: str) -> Iterator[SessionEntry]:
-    """The sessions that last changed before a time, newest first, but for archived ones: those were put away to be kept.
+    """The sessions that last changed before a time, newest first; none that are archived, which is to be kept.
 
-    Whoever reads on may have removed what came before.
+    What was given may be removed before more is read.
     """
     after: str | None = f"{time} !"  # no id comes before that sign, so that it is behind all that changed just then
     while after is not None:

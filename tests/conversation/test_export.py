@@ -169,13 +169,14 @@ def test_a_page_tells_what_happened() -> None:
 
 def hostile(text: str) -> list[Event]:
     """This text wherever somebody else's text can be."""
+    change = FileChange("modify", text, "", text)
     return [
         *beginning(text or "/"),
         SystemNote(9, "error", text),
         *turn(1, text, text, 2),
         MessageInserted(4, "user", (ImagePart("AAAA", text), ImagePart(text, "image/png"))),
         TextRun(5, "thought", (text,), 1),
-        ToolCallUpserted("call_1", text, text, raw_input={text: [text]}, content=(FileChange("modify", text, "", text),)),
+        ToolCallUpserted("call_1", text, text, raw_input={text: [text]}, content=(change,)),
         TerminalStarted("term_1", "call_1", text, text),
         TerminalOutput("term_1", text.encode("utf-8", "replace")),
         TerminalExited("term_1", None, text),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -121,7 +122,7 @@ def test_pages_may_end_anywhere(cuts: list[int]) -> None:
     events = eventful()
     paged = Transcript("session_1")
     edges = [0, *sorted(cuts), len(events)]
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in pairwise(edges):
         paged.apply(events[first:last])
     whole = folded(events)
     assert [_plain(entry) for entry in paged.entries] == [_plain(entry) for entry in whole.entries]
