@@ -11,6 +11,7 @@ from agent_server.conversation.content import text_of
 from agent_server.conversation.events import (
     ApprovalClosed,
     ApprovalOpened,
+    ArchivedChanged,
     MessageInserted,
     OptionChanged,
     RootsChanged,
@@ -55,6 +56,7 @@ class Record(ModelContext):
     mode: str = ASK
     model: str | None = None
     cost_usd: float | None = None
+    archived: bool = False
     system_prompt: SystemPrompt | None = None
     _answer: str = ""
     _answer_id: int = 0
@@ -105,6 +107,9 @@ class Record(ModelContext):
         self.title, self.title_by_user = event.title, event.by == "user"
         self._answer_heard = True  # nobody will ask for a suggestion any more
 
+    def _archived(self, event: ArchivedChanged) -> None:
+        self.archived = event.archived
+
     def _option(self, event: OptionChanged) -> None:
         if event.option_id == "mode":
             self.mode = event.value
@@ -132,6 +137,7 @@ Record.folds = {
     SessionCreated: Record._created,
     RootsChanged: Record._roots,
     TitleChanged: Record._title,
+    ArchivedChanged: Record._archived,
     OptionChanged: Record._option,
     SystemPromptSet: Record._system_prompt,
     UsageReported: Record._usage,

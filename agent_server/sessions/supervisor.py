@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from anyio.abc import TaskGroup
 
-from agent_server.conversation.events import SessionCreated, TitleChanged
+from agent_server.conversation.events import ArchivedChanged, SessionCreated, TitleChanged
 from agent_server.errors import SessionNotFound
 from agent_server.providers.provider import ModelInfo
 from agent_server.sessions.ended import EndedSessions
@@ -113,6 +113,11 @@ class SessionSupervisor:
         return await self._group.__aexit__(kind, error, trace)
 
     @property
+    def store(self) -> EventStore:
+        """Where the logs are, to be read by whoever wants to."""
+        return self._store
+
+    @property
     def catalogue(self) -> Catalogue:
         """What lists of sessions are made from, with every live session as it is now."""
         return self._entries.catalogue
@@ -163,27 +168,29 @@ class SessionSupervisor:
             self._store.release(session_id, epoch)
             raise
 
-    async def fork(self, session_id: str, spec: SessionSpec) -> Session:
+    async def fork(self, session_id: str, spec: SessionSpec, message_id: int | None = None) -> Session:
         """A new session that goes on from where this one is: its log begins with a copy of the other's.
 
-        Of a live session all completed turns are copied, and not the one that runs.
+        Of a live session all completed turns are copied, and not the one that runs. With ``message_id`` the copy ends
+        with that message or, if the user said it, before it (see `find_cut`).
 
         Raises:
             SessionNotFound: there is no such log, or the supervisor has ended.
+            NoSuchMessage: there is no such message.
         """
-        from agent_server.sessions.reading import copy_log
+        from agent_server.sessions.forking import copy_log, find_cut
+        from agent_server.sessions.stored_changes import is_stored
 
         async with self._alone_with(session_id):
-            try:
-                self._store.visible(session_id)
-            except UnknownSession:
-                raise SessionNotFound(session_id) from None
+            if not is_stored(self._store, session_id):
+                raise SessionNotFound(session_id)
             whole = session_id not in self._sessions
+            cut = None if message_id is None else await find_cut(self._store, session_id, message_id, live=not whole)
             fork_id = _new_id()
             created = SessionCreated(spec.workspace.cwd, tuple(spec.workspace.roots), rfc3339(now_ms()))
             epoch = self._store.create(fork_id)
             try:
-                stored = await copy_log(self._store, session_id, fork_id, epoch, created, whole=whole)
+                stored = await copy_log(self._store, session_id, fork_id, epoch, created, whole=whole, cut=cut)
                 return self._resume(fork_id, session_id, spec, epoch, stored)
             except BaseException:
                 self._store.purge(fork_id)
@@ -201,9 +208,8 @@ class SessionSupervisor:
         log = SessionLog(self._store, session_id, epoch, self._loop_turn, stored.record, stored.head)
         session = self._make(session_id, spec, model, log)
         session.resume(
-            stored.loose_ends.repairs(),
+            stored.repairs(),
             ms_of(same.updated_at if same is not None else stored.record.created_at),
-            archived=same is not None and same.archived,
         )
         self._register(session)
         return session
@@ -281,20 +287,15 @@ class SessionSupervisor:
             SessionNotFound: there is no such log.
             ValueError: see `Session.set_title`.
         """
+        from agent_server.sessions.stored_changes import append_to_stored
+
         title = checked_title(title)
         async with self._alone_with(session_id):
             session = self._sessions.get(session_id)
             if session is not None:
                 session.set_title(title)
                 return title
-            try:
-                epoch = self._store.acquire(session_id)
-            except UnknownSession:
-                raise SessionNotFound(session_id) from None
-            try:
-                self._store.append(session_id, epoch, (TitleChanged(title, "user"),))
-            finally:
-                self._store.release(session_id, epoch)
+            append_to_stored(self._store, session_id, TitleChanged(title, "user"))
             entry = self.catalogue.get(session_id)
             if entry is not None:
                 updated_at = rfc3339(later(ms_of(entry.updated_at)))
@@ -307,36 +308,44 @@ class SessionSupervisor:
         Raises:
             SessionNotFound: it has no entry in the catalogue.
         """
+        from agent_server.sessions.stored_changes import append_to_stored
+
         async with self._alone_with(session_id):
             session = self._sessions.get(session_id)
             if session is not None and archived:
                 await self._stop(session, "archived")
             elif session is not None:
-                session.archived = False
+                session.unarchive()
             entry = self.catalogue.get(session_id)
             if entry is None:
                 raise SessionNotFound(session_id)
             if entry.archived != archived:
+                append_to_stored(self._store, session_id, ArchivedChanged(archived))
                 self.catalogue.put(entry._replace(archived=archived))
 
-    async def delete(self, session_id: str) -> None:
-        """Forget a session and its log; one that is live is closed first. Without effect for an unknown id."""
+    async def delete(self, session_id: str, *, unused_since: str | None = None) -> bool:
+        """Forget a session and its log; whether there was one. One that is live is closed first.
+
+        With ``unused_since``, RFC 3339, one that is live or has changed since is left alone.
+
+        Raises:
+            SessionBusy: another server owns it, and lives.
+        """
+        from agent_server.sessions.stored_changes import is_stored
+
         async with self._alone_with(session_id):
             session = self._sessions.get(session_id)
+            entry = self.catalogue.get(session_id)
+            if unused_since is not None and (session is not None or entry is None or entry.updated_at >= unused_since):
+                return False
             if session is not None:
                 await self._stop(session, "deleted")
-            elif self.catalogue.get(session_id) is None and not self._is_stored(session_id):
-                return
+            elif entry is None and not is_stored(self._store, session_id):
+                return False
             self._store.purge(session_id)
             self.catalogue.remove(session_id)
             self._ended.forget(session_id)
-
-    def _is_stored(self, session_id: str) -> bool:
-        try:
-            self._store.visible(session_id)
-        except UnknownSession:
-            return False
-        return True
+            return True
 
     @asynccontextmanager
     async def _alone_with(self, session_id: str) -> AsyncIterator[None]:
