@@ -25,6 +25,7 @@ _SETTING_FLAGS = (
     ("max-frame-bytes", "BYTES", "the longest message that is accepted (67108864)"),
     ("max-turn-requests", "N", "how many model requests one turn may make (100)"),
     ("approval-timeout-s", "SECONDS", "how long a permission question may stand (300)"),
+    ("prune-after-days", "DAYS", "remove sessions that nobody used for so long; 0 (the default): never"),
     ("command-timeout-s", "SECONDS", "how long a command may run unless it says otherwise (120)"),
 )
 

@@ -43,6 +43,7 @@ class Settings:
         trace_file: where every frame is recorded; None: nowhere.
         command_timeout_s: how long a command of a tool may run (Req: TL-07).
         unstable: whether methods that are no part of the protocol yet are served.
+        prune_after_days: after how many days without use a stored session is removed; 0: never (Req: PE-08).
         tool_env_allow: names of environment variables that commands get besides the harmless ones.
     """
 
@@ -57,6 +58,7 @@ class Settings:
     trace_file: str | None = None
     command_timeout_s: float = 120
     unstable: bool = False
+    prune_after_days: int = 0
     tool_env_allow: tuple[str, ...] = ()
 
 
@@ -86,6 +88,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "trace_file": kinds.path(),
     "command_timeout_s": kinds.seconds(0.001),
     "unstable": kinds.flag(),
+    "prune_after_days": kinds.whole(0, "days"),
     "tool_env_allow": kinds.names(),
 }
 _MAY_LOWER: Final = frozenset({"command_timeout_s", "max_turn_requests"})

@@ -89,6 +89,7 @@ def test_every_setting_can_be_given_in_each_of_the_ways_that_a_user_has(place: P
         trace_file="/t",
         command_timeout_s=9,
         unstable=True,
+        prune_after_days=30,
         tool_env_allow=("A", "B"),
     )
     texts = {name: _text_of(getattr(wanted, name)) for name in KINDS}
