@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from orjson import dumps
@@ -13,7 +14,7 @@ from agent_server.conversation.holdable import holdable
 from agent_server.conversation.transcript import Transcript
 from agent_server.errors import SessionConflict, SessionNotFound
 from agent_server.store.codec import plain
-from agent_server.store.pages import pages
+from agent_server.store.pages import Reader, pages
 from agent_server.store.store import UnknownSession
 
 if TYPE_CHECKING:
@@ -30,17 +31,17 @@ async def export_text(supervisor: SessionSupervisor, session_id: str, format_: F
         SessionNotFound: there is no such log.
         SessionConflict: ``empty``: nobody said anything; ``too_large``: it does not fit into a message.
     """
-    session_id = _flushed(supervisor, session_id)
-    entry = supervisor.catalogue.get(session_id)
+    log = _Log(supervisor, session_id)
+    session_id = log.session_id
+    entry = await supervisor.entries.get(session_id)
     transcript = Transcript(session_id, entry.updated_at if entry is not None else None)
-    store = supervisor.store
     try:
-        for page in pages(store, session_id):
+        for page in pages(log.read):
             transcript.apply(event for _, event in page)
             await asyncio.sleep(0)
     except UnknownSession:
         raise SessionNotFound(session_id) from None
-    transcript.note_damage(store.damage(session_id))
+    transcript.note_damage(supervisor.store.damage(session_id))
     try:
         text, size = await asyncio.to_thread(_written, transcript, format_)
     except EmptySession as error:
@@ -63,9 +64,9 @@ def raw_events(supervisor: SessionSupervisor, session_id: str, after: int, limit
     Raises:
         SessionNotFound: there is no such log.
     """
-    session_id = _flushed(supervisor, session_id)
+    log = _Log(supervisor, session_id)
     try:
-        records = supervisor.store.read(session_id, after, limit)
+        records = log.read(after, limit)
     except UnknownSession:
         raise SessionNotFound(session_id) from None
     told: list[dict[str, Any]] = []
@@ -92,14 +93,23 @@ def _fitting(event: Event) -> tuple[dict[str, Any], int]:
     return shown, size
 
 
-def _flushed(supervisor: SessionSupervisor, session_id: str) -> str:
-    """The id of a session, where an alias was given; if it lives here, all of it is in its log on return."""
-    by_alias = session_id.startswith("session-")
-    try:
-        session = supervisor.find(alias=session_id) if by_alias else supervisor.get(session_id)
-    except SessionNotFound:
-        if by_alias:
-            raise
-        return session_id
-    session.log.flush()
-    return session.id
+class _Log:
+    """The log of a session that lives here, with all that was streamed until now, or of one that is stored.
+
+    Raises:
+        SessionNotFound: an alias was given, and no session that lives has it.
+    """
+
+    def __init__(self, supervisor: SessionSupervisor, session_id: str) -> None:
+        self.session_id = session_id
+        self.read: Reader = partial(supervisor.store.read, session_id)
+        by_alias = session_id.startswith("session-")
+        try:
+            session = supervisor.find(alias=session_id) if by_alias else supervisor.get(session_id)
+        except SessionNotFound:
+            if by_alias:
+                raise
+            return
+        session.log.flush()
+        self.session_id = session.id
+        self.read = session.log.read  # which need not be in the store

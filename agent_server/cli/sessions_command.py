@@ -6,14 +6,18 @@ Req: PE-08, PE-10.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import math
 import os
+import sqlite3
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from agent_server.config.settings import SettingsError, resolve
 from agent_server.errors import AgentServerError
+from agent_server.store.catalogue import MemoryCatalogue
+from agent_server.store.files import FileStore
 from agent_server.store.store import SessionBusy
 
 if TYPE_CHECKING:
@@ -87,10 +91,30 @@ def run_sessions(options: argparse.Namespace) -> int:
     try:
         given = {} if options.store_dir is None else {"store_dir": options.store_dir}
         store, catalogue = open_store(resolve(given).settings)
-    except (SettingsError, OSError) as error:
+    except SettingsError as error:
         _complain(str(error))
         return USAGE
-    return SessionsCommand(store, catalogue).run(options)
+    try:
+        if isinstance(store, FileStore):
+            if not os.path.isdir(store.directory):  # nor is it made by looking
+                return SessionsCommand(store, MemoryCatalogue()).run(options)
+            asyncio.run(_bring_up_to_date(store, catalogue))
+        return SessionsCommand(store, catalogue).run(options)
+    except (OSError, sqlite3.Error) as error:
+        _complain(f"the store cannot be read: {error}")
+        return FAILED
+    finally:
+        store.close(tidy=True)
+
+
+async def _bring_up_to_date(store: FileStore, catalogue: Catalogue) -> None:
+    """Have what servers that died left behind in the catalogue; and everything, where that is new."""
+    from agent_server.sessions.entries import Entries
+    from agent_server.sessions.indexing import Indexing
+
+    entries = Entries(catalogue)
+    entries.indexing = Indexing(store, entries)
+    await entries.page(limit=1)
 
 
 class SessionsCommand:
@@ -109,7 +133,7 @@ class SessionsCommand:
             # What is still buffered goes nowhere, so that the interpreter does not complain at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return DONE
-        except (AgentServerError, OSError) as error:
+        except (AgentServerError, OSError, sqlite3.Error) as error:
             _complain(str(error))
             return FAILED
         return code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -62,7 +63,7 @@ def transcript_of(store: EventStore, entry: SessionEntry) -> Transcript:
         UnknownSession: its log is not there any more.
     """
     transcript = Transcript(entry.session_id, entry.updated_at)
-    for page in pages(store, entry.session_id):
+    for page in pages(partial(store.read, entry.session_id)):
         transcript.apply(event for _, event in page)
     transcript.note_damage(store.damage(entry.session_id))
     return transcript

@@ -6,6 +6,7 @@ It goes through the log page by page and lets others run in between, so that a l
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import NamedTuple
 
 from agent_server.conversation.events import (
@@ -95,7 +96,7 @@ async def find_cut(store: EventStore, session_id: str, message_id: int, *, live:
         UnknownSession: there is no such log.
     """
     search, head = _Search(message_id), 0
-    for page in pages(store, session_id):
+    for page in pages(partial(store.read, session_id)):
         for head, event in page:
             cut = search.take(head, event)
             if cut is not None:
@@ -128,7 +129,7 @@ async def copy_log(
     head = store.visible(source_id) if cut is None else cut.seq
     whole = whole or cut is not None
     turn: list[Event] = []  # the events of a turn that has not ended yet
-    for page in pages(store, source_id):
+    for page in pages(partial(store.read, source_id)):
         copied: list[Event] = []
         for last, event in page:
             if last > head:

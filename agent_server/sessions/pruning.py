@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from agent_server.errors import SessionConflict
 from agent_server.sessions.timestamps import now_ms, rfc3339
-from agent_server.store.catalogue import unused_since
-from agent_server.store.store import SessionBusy
+from agent_server.store.catalogue import position_at
 
 if TYPE_CHECKING:
     from agent_server.sessions.supervisor import SessionSupervisor
@@ -24,11 +24,14 @@ async def prune(supervisor: SessionSupervisor, days: float) -> list[str]:
     Those that live here or in another server stay, and so do archived ones.
     """
     before = rfc3339(now_ms() - round(days * _DAY_MS))
-    deleted = []
-    for entry in unused_since(supervisor.catalogue, before):
-        try:
-            if await supervisor.delete(entry.session_id, unused_since=before):
-                deleted.append(entry.session_id)
-        except (SessionBusy, OSError) as error:
-            logger.info("session %s is not pruned: %s", entry.session_id, error)
+    deleted: list[str] = []
+    after: str | None = position_at(before)
+    while after is not None:
+        entries, after = await supervisor.entries.page(after=after)
+        for entry in entries:
+            try:
+                if await supervisor.delete(entry.session_id, unused_since=before):
+                    deleted.append(entry.session_id)
+            except (SessionConflict, OSError) as error:
+                logger.info("session %s is not pruned: %s", entry.session_id, error)
     return deleted

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias
 
 from agent_server.conversation.events import Event
-from agent_server.store.store import EventStore
 
 PAGE_RECORDS: Final = 512
 
+Page: TypeAlias = list[tuple[int, Event]]
+Reader: TypeAlias = Callable[[int, int], Page]
+"""Reads one log, as `EventStore.read` does: behind a seq, at most so many records."""
 
-def pages(store: EventStore, session_id: str, after: int = 0) -> Iterator[list[tuple[int, Event]]]:
+
+def pages(read: Reader, after: int = 0) -> Iterator[Page]:
     """The records whose last seq is beyond ``after``, oldest first, each with that seq. No page is empty.
 
     Raises:
         UnknownSession: there is no such log.
     """
-    while records := store.read(session_id, after, PAGE_RECORDS):
+    while records := read(after, PAGE_RECORDS):
         yield records
         after = records[-1][0]

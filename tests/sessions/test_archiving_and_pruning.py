@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from agent_server.conversation.events import ArchivedChanged
-from agent_server.errors import SessionNotFound
+from agent_server.errors import SessionConflict, SessionNotFound
 from agent_server.sessions.pruning import prune
 from agent_server.sessions.supervisor import SessionSupervisor
 from agent_server.sessions.timestamps import now_ms, rfc3339
 from agent_server.store.catalogue import MemoryCatalogue
 from agent_server.store.files import FileStore
 from agent_server.store.memory import MemoryStore
-from agent_server.store.store import SessionBusy, UnknownSession
+from agent_server.store.store import UnknownSession
 from tests.agent.puppets import PuppetModel, forever, say
 from tests.agent.scripted_client import in_loop
 from tests.store.stocked import put, session_id
@@ -33,17 +33,17 @@ async def test_archiving_is_in_the_log_once_and_is_no_use_of_the_session(tmp_pat
         await Asked(supervisor, session).outcome()
         if not live:
             await supervisor.stop(session.id)
-        before = supervisor.catalogue.get(session.id)
+        before = await supervisor.entries.get(session.id)
         assert before is not None
         for _ in range(2):
             await supervisor.set_archived(session.id, True)
-            assert supervisor.catalogue.get(session.id) == before._replace(archived=True)
+            assert await supervisor.entries.get(session.id) == before._replace(archived=True)
         assert supervisor.live() == []
         opened = await supervisor.open(session.id, spec(tmp_path, model))
         assert opened.archived
         for _ in range(2):
             await supervisor.set_archived(session.id, False)
-            assert supervisor.catalogue.get(session.id) == before
+            assert await supervisor.entries.get(session.id) == before
         assert not opened.archived
         assert archivings(store, session.id) == [True, False]
 
@@ -57,7 +57,7 @@ async def test_a_session_that_is_opened_by_nobody_knows_from_its_log_that_it_is_
     async with SessionSupervisor(store, MemoryCatalogue()) as supervisor:  # a catalogue that was lost
         opened = await supervisor.open(session.id, spec(tmp_path, PuppetModel()))
         assert opened.archived
-        entry = supervisor.catalogue.get(session.id)
+        entry = await supervisor.entries.get(session.id)
         assert entry is not None and entry.archived
         await supervisor.set_archived(session.id, False)
     assert archivings(store, session.id) == [True, False]
@@ -104,7 +104,7 @@ async def test_what_lives_in_another_server_is_neither_pruned_nor_deleted(tmp_pa
     store = FileStore(str(tmp_path / "store"))
     async with SessionSupervisor(store, catalogue) as supervisor:
         assert await prune(supervisor, 30) == []
-        with pytest.raises(SessionBusy):
+        with pytest.raises(SessionConflict, match="in use"):
             await supervisor.delete(name)
         assert catalogue.get(name) is not None
         other.release(name, epoch)

@@ -51,11 +51,11 @@ async def test_a_session_can_be_had_as_a_document_and_is_not_opened_for_it(
         if format_ == "json":
             document = json.loads(result["text"])
             assert document["session"]["sessionId"] == session_id
-            assert document["session"]["updatedAt"] == rfc3339_of(made, session_id)
+            assert document["session"]["updatedAt"] == await updated_at(made, session_id)
 
 
-def rfc3339_of(made: House, session_id: str) -> str:
-    entry = made.supervisor.catalogue.get(session_id)
+async def updated_at(made: House, session_id: str) -> str:
+    entry = await made.supervisor.entries.get(session_id)
     assert entry is not None
     return entry.updated_at
 
@@ -149,11 +149,11 @@ async def test_raw_events_fit_into_messages_however_long_they_are(tmp_path: Path
         assert pages[1][1]["event"]["notShown"].endswith(" bytes")
 
 
-def age(made: House, session_id: str, days: float) -> None:
+async def age(made: House, session_id: str, days: float) -> None:
     """Make it as if the session was last used so long ago."""
-    entry = made.supervisor.catalogue.get(session_id)
+    entry = await made.supervisor.entries.get(session_id)
     assert entry is not None
-    made.supervisor.catalogue.put(entry._replace(updated_at=rfc3339(now_ms() - round(days * 86_400_000))))
+    await made.supervisor.entries.put(entry._replace(updated_at=rfc3339(now_ms() - round(days * 86_400_000))))
 
 
 @pytest.mark.req("PE-08")
@@ -163,7 +163,7 @@ async def test_a_client_can_have_old_sessions_removed(tmp_path: Path) -> None:
         old, young, lives = [await told(client, tmp_path) for _ in range(3)]
         for session_id in (old, young):
             await client.call("session/close", sessionId=session_id)
-        age(made, old, 31)
+        await age(made, old, 31)
         assert await client.call(PRUNE, days=30) == {"deleted": [old]}
         listed = [info["sessionId"] for info in (await client.call("session/list"))["sessions"]]
         assert sorted(listed) == sorted([young, lives])
@@ -179,7 +179,7 @@ async def test_old_sessions_are_removed_by_themselves_only_where_that_is_set(tmp
     async with one_client(forever(say("hi"))) as (client, made):
         old = await told(client, tmp_path)
         await client.call("session/close", sessionId=old)
-        age(made, old, 31)
+        await age(made, old, 31)
         made.service._prune_after_days = days
         assert [info["sessionId"] for info in (await client.call("session/list"))["sessions"]] == [old]
         if days:
