@@ -18,12 +18,12 @@ MAX_DAYS: Final = 36500
 _DAY_MS: Final = 24 * 3600 * 1000
 
 
-async def prune(supervisor: SessionSupervisor, days: float) -> list[str]:
+async def prune(supervisor: SessionSupervisor, days: int) -> list[str]:
     """Delete the sessions that were not used for so many days; their ids.
 
     Those that live here or in another server stay, and so do archived ones.
     """
-    before = rfc3339(now_ms() - round(days * _DAY_MS))
+    before = rfc3339(now_ms() - days * _DAY_MS)
     deleted: list[str] = []
     after: str | None = position_at(before)
     while after is not None:

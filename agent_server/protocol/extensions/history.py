@@ -50,7 +50,7 @@ class EventsAfterResponse(Model):
 class PruneStoreRequest(Model):
     """Delete the sessions that nobody used for so many ``days``, but for live and archived ones. (Req: PE-08)"""
 
-    days: float = Field(ge=0, le=36500)
+    days: int = Field(ge=0, le=36500)
 
 
 class PruneStoreResponse(Model):
