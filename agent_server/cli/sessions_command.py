@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import math
 import os
 import sqlite3
@@ -88,6 +89,7 @@ def run_sessions(options: argparse.Namespace) -> int:
     """Run one of the commands on the store that the settings name; the exit code."""
     from agent_server.cli.compose import open_store
 
+    logging.lastResort = logging.NullHandler()  # what goes wrong is said by the command, in its own words
     try:
         given = {} if options.store_dir is None else {"store_dir": options.store_dir}
         store, catalogue = open_store(resolve(given).settings)

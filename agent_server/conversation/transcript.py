@@ -233,6 +233,7 @@ class Transcript:
 
     def _created(self, event: SessionCreated) -> None:
         self.cwd, self.roots, self.created_at = event.cwd, event.roots, event.created_at
+        self.model = event.model
 
     def _roots(self, event: RootsChanged) -> None:
         self.roots = event.roots

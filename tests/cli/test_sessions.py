@@ -66,7 +66,6 @@ def shop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shop:
 # list
 
 
-@pytest.mark.req("PE-08")
 def test_the_list_is_newest_first_with_number_id_age_turns_title_and_directory(shop: Shop) -> None:
     code, out, err = shop.run("list")
     assert (code, err) == (0, "")
@@ -154,7 +153,6 @@ def test_a_name_of_no_session_or_of_many_is_a_failure(shop: Shop, name: str, why
 # show
 
 
-@pytest.mark.req("PE-08")
 def test_show_tells_what_happened_with_diffs_commands_and_usage(shop: Shop) -> None:
     put(shop.store, shop.catalogue, 9, ago(0), eventful())
     code, out, err = shop.run("show", "1")
@@ -199,7 +197,6 @@ def test_of_long_outputs_the_end_is_shown(shop: Shop) -> None:
     assert "  $ count\n  … " in out and "  line 99\n" in out and "line 50\n" not in out
 
 
-@pytest.mark.req("PE-08")
 def test_reading_takes_no_session_over_from_a_server_that_runs(shop: Shop) -> None:
     epoch = shop.store.acquire(session_id(3))
     for command in ("show", "export"):
@@ -286,7 +283,6 @@ def test_an_empty_session_is_not_exported(shop: Shop, tmp_path: Path) -> None:
 # delete and prune
 
 
-@pytest.mark.req("PE-08")
 def test_deleted_sessions_are_gone_for_good(shop: Shop) -> None:
     code, out, _ = shop.run("delete", "--yes", session_id(2), "2", session_id(3))
     assert code == 0
@@ -318,7 +314,6 @@ def test_a_session_of_another_server_is_not_deleted_and_its_process_is_named(sho
     assert shop.ids() == [session_id(2), session_id(1)]
 
 
-@pytest.mark.req("PE-08")
 def test_pruning_removes_what_is_old_neither_archived_nor_in_use(shop: Shop) -> None:
     put(shop.store, shop.catalogue, 5, ago(50), archived=True)
     put(shop.store, shop.catalogue, 6, ago(60))

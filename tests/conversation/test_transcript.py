@@ -3,7 +3,6 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -94,7 +93,6 @@ def test_the_rest_is_what_the_log_says() -> None:
     assert failed.failure.details == "the model is busy"
 
 
-@pytest.mark.req("PE-07")
 def test_what_a_newer_version_wrote_is_a_note() -> None:
     notes = of_kind(folded(eventful()), Note)
     assert "telepathy" in notes[-1].text

@@ -74,7 +74,6 @@ def ago(days: float) -> str:
     return rfc3339(now_ms() - round(days * 86_400_000))
 
 
-@pytest.mark.req("PE-08")
 @in_loop
 async def test_pruning_removes_what_nobody_used_for_long(tmp_path: Path) -> None:
     store, catalogue = FileStore(str(tmp_path / "store")), MemoryCatalogue()
@@ -94,7 +93,6 @@ async def test_pruning_removes_what_nobody_used_for_long(tmp_path: Path) -> None
     store.close()
 
 
-@pytest.mark.req("PE-08")
 @in_loop
 async def test_what_lives_in_another_server_is_neither_pruned_nor_deleted(tmp_path: Path) -> None:
     other, catalogue = FileStore(str(tmp_path / "store")), MemoryCatalogue()

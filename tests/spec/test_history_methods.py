@@ -155,7 +155,6 @@ async def age(made: House, session_id: str, days: float) -> None:
     await made.supervisor.entries.put(entry._replace(updated_at=rfc3339(now_ms() - round(days * 86_400_000))))
 
 
-@pytest.mark.req("PE-08")
 @in_loop
 async def test_a_client_can_have_old_sessions_removed(tmp_path: Path) -> None:
     async with one_client(forever(say("hi"))) as (client, made):
@@ -171,7 +170,6 @@ async def test_a_client_can_have_old_sessions_removed(tmp_path: Path) -> None:
             assert (await client.refused(PRUNE, **wrong))["code"] == -32602
 
 
-@pytest.mark.req("PE-08")
 @pytest.mark.parametrize("days", [0, 30])
 @in_loop
 async def test_old_sessions_are_removed_by_themselves_only_where_that_is_set(tmp_path: Path, days: int) -> None:
