@@ -18,7 +18,14 @@ from typing import Final
 from agent_server.conversation.events import Event
 from agent_server.store.codec import encode
 from agent_server.store.disk_worker import DiskWorker
-from agent_server.store.instances import DeadInstance, Instance, beginning_of, dead_instances, purge_beginning
+from agent_server.store.instances import (
+    Beginning,
+    DeadInstance,
+    Instance,
+    beginning_of,
+    dead_instances,
+    purge_beginning,
+)
 from agent_server.store.lines import framed, framed_in_pieces, line_of
 from agent_server.store.log_pages import LogPages
 from agent_server.store.open_log import OpenLog
@@ -342,6 +349,20 @@ class FileStore:
     def dead_instances(self) -> Iterator[DeadInstance]:
         """The servers that died and were not cleaned up after; see `instances.dead_instances`."""
         return dead_instances(self._instance_dir)
+
+    def give_a_file(self, session_id: str, beginning: Beginning) -> None:
+        """Make the file of a session that stands only in the journal of a server that died, if it has none.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        log = OpenLog(self._log_dir, session_id, name_of(session_id), 0, 1)
+        log.beginning = beginning.lines
+        try:
+            log.make(beginning.owner, int(time.time() * 1000), claim=True)
+        except FileExistsError:
+            return
+        log.close()
 
     def session_ids(self) -> Iterator[str]:
         """Every session that has files, in no order."""
