@@ -120,6 +120,7 @@ def make_service(settings: Settings, supervisor: SessionSupervisor, provider: Pr
         LazyTools(lambda: _toolbox(settings, provider)),
         choices_for=choices_for,
         commands_in_editor=settings.commands_in_editor,
+        prune_after_days=settings.prune_after_days,
         env_allow=settings.tool_env_allow,
     )
 
