@@ -50,6 +50,7 @@ class AgentService:
         self._commands_update: bytes | None = None
         self.drivers: dict[str, Connection] = {}
         """Which connection is coming back to a session just now, by session id."""
+        supervisor.on_restarted.add(lambda _former, session, _reason: self.bind(session))
 
     def commands_update(self) -> bytes | None:
         """The update that tells the provider's commands, as JSON text; None where there are none."""
@@ -119,7 +120,8 @@ class AgentService:
         others = [other for other in session.log.attachments if isinstance(other, ClientAttachment)]
         return any(other.serves_other(connection) for other in others)
 
-    def bind(self, spec: SessionSpec, session: Session) -> None:
-        """The spec's workspace asks the client about this session's files."""
-        assert isinstance(spec.workspace, EditorWorkspace)
-        spec.workspace.bind(session.id, lambda: session.trace)
+    def bind(self, session: Session) -> None:
+        """Where the session works asks the client about this session's files."""
+        workspace = session.workspace
+        if isinstance(workspace, EditorWorkspace):
+            workspace.bind(session.id, lambda: session.trace)

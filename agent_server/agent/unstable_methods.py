@@ -65,7 +65,7 @@ class UnstableMethods(AgentMethods):
         """A new session that goes on from where this one is; what it has to say follows its response."""
         spec = self._spec(params)
         session = await self._service.supervisor.fork(params.session_id, spec)
-        agent_session = self._enter(session, spec, params)
+        agent_session = self._enter(session, params)
         agent_session.attach()
         return answered(SESSION_FORK.encoded(new_session_result(session)), agent_session.announce)
 

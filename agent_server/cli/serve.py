@@ -84,12 +84,17 @@ async def _serve(
         from agent_server.store.memory import MemoryStore
 
         anyio.get_cancelled_exc_class()  # loads anyio's backend: now, and not behind the first prompt
-        supervisor = SessionSupervisor(MemoryStore())
+        supervisor = SessionSupervisor(MemoryStore(), idle_timeout_s=settings.idle_timeout_s)
         loaded.set_result(supervisor)
         _settle_garbage_collector()
         return make_service(settings, supervisor, provider)
 
-    features = Features(system_prompt=provider.system_prompts, unstable=settings.unstable, login=login)
+    features = Features(
+        system_prompt=provider.system_prompts,
+        unstable=settings.unstable,
+        login=login,
+        test_faults=settings.enable_test_faults,
+    )
     agent = AgentConnection(transport, load_service, features)
     _end_on_signals(agent)
     if opening.initialized is not None:

@@ -142,8 +142,10 @@ class SessionLog:
 
     def close(self) -> None:
         """Give the log back; nothing can be appended any more."""
-        self.flush()
-        self._store.release(self._session_id, self._epoch)
+        try:
+            self.flush()
+        finally:
+            self._store.release(self._session_id, self._epoch)
 
     def end_loop_turn(self) -> None:
         """Store what this turn of the loop streamed."""
