@@ -228,7 +228,7 @@ class AgentMethods(ExtensionMethods):
         from agent_server.agent.opening import opened_result, where
 
         self.require_login()
-        session_id, cwd, roots = where(params, self._service)
+        session_id, cwd, roots = await where(params, self._service)
         extras = extras_of(params.meta)
         spec = self._service.spec(self.connection, cwd, roots, extras, None)
         with check_seat(self._service, self.connection, session_id):
@@ -251,9 +251,9 @@ class AgentMethods(ExtensionMethods):
         return SESSION_DETACH.encoded({})
 
     @handles(SESSION_LIST)
-    def list_sessions(self, params: ListSessionsRequest) -> ListSessionsResponse:
+    async def list_sessions(self, params: ListSessionsRequest) -> ListSessionsResponse:
         """One page of all sessions there are, the newest first. Spec: session-list."""
-        return SESSION_LIST.encoded(self._page(params.cwd, params.cursor))
+        return SESSION_LIST.encoded(await self._page(params.cwd, params.cursor))
 
     @handles(SESSION_CLOSE)
     async def close_session(self, params: CloseSessionRequest) -> CloseSessionResponse:
@@ -290,10 +290,10 @@ class AgentMethods(ExtensionMethods):
             system_prompt_of(params),
         )
 
-    def _page(self, cwd: str | None, cursor: str | None, archived: str = "exclude") -> dict[str, Any]:
+    async def _page(self, cwd: str | None, cursor: str | None, archived: str = "exclude") -> dict[str, Any]:
         if cwd is not None and (not os.path.isabs(cwd) or "\0" in cwd):
             raise invalid("params.cwd must be an absolute path")
-        return listed(self._service, cwd, cursor, archived, SESSIONS_PER_PAGE)
+        return await listed(self._service, cwd, cursor, archived, SESSIONS_PER_PAGE)
 
     async def _opened(self, session_id: str, spec: SessionSpec, *, may_create: bool = False) -> Session:
         """The session, live, in the hands of this connection's client."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from agent_server.agent.replay_v1 import HistoryMerger
-from agent_server.errors import ConnectionClosed, SessionConflict
+from agent_server.errors import SessionConflict
 
 if TYPE_CHECKING:
     from agent_server.agent.service import AgentService
@@ -46,7 +46,6 @@ async def tell_history(agent_session: AgentSession, connection: Connection) -> N
     Raises:
         SessionNotFound: the session ended meanwhile.
         SessionConflict: ``restart_pending``; it crashed meanwhile.
-        ConnectionClosed: the client went away.
     """
     merger = HistoryMerger()
     position = 0
@@ -66,7 +65,5 @@ async def tell_history(agent_session: AgentSession, connection: Connection) -> N
         await asyncio.sleep(0)
         if connection.congested:
             await connection.drained()
-        if connection.closed:
-            raise ConnectionClosed("the client went away while a session was told")
         agent_session.require_live()
     agent_session.attachment.end_retelling(merger)

@@ -5,7 +5,7 @@ There may be thousands for hours, so as little as possible is kept of each.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from agent_server.agent.service import AgentService
@@ -20,17 +20,14 @@ class LeftSession(NamedTuple):
     cwd: str
     roots: tuple[str, ...]
     limits: Limits
-    metadata: dict[str, Any] | None
-    llm_config: dict[str, Any] | None
 
     @classmethod
     def of(cls, session: Session) -> LeftSession:
         """What is to be remembered of it."""
-        spec = session.spec
-        return cls(session.cwd, session.record.roots[1:], spec.limits, spec.metadata, spec.llm_config)
+        return cls(session.cwd, session.record.roots[1:], session.spec.limits)
 
     def spec(self, service: AgentService, connection: Connection) -> SessionSpec:
         """What it is made from when it comes back for this client."""
         spec = service.spec(connection, self.cwd, self.roots, {}, None)
-        spec.limits, spec.metadata, spec.llm_config = self.limits, self.metadata, self.llm_config
+        spec.limits = self.limits
         return spec

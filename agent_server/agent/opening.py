@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agent_server.sessions.session import Session
 
 
-def where(params: OpenSessionRequest, service: AgentService) -> tuple[str, str, Sequence[str]]:
+async def where(params: OpenSessionRequest, service: AgentService) -> tuple[str, str, Sequence[str]]:
     """The id that is meant, the directory and the further directories.
 
     What is not said of a session that there is, stays as it is.
@@ -41,7 +41,7 @@ def where(params: OpenSessionRequest, service: AgentService) -> tuple[str, str, 
     elif not may_be_chosen(session_id):
         raise invalid("params.sessionId may hold letters, digits, _ and -, 1 to 128 of them, and begin with no -")
     if cwd is None or roots is None:
-        known_cwd, known_roots = _known(session_id, service)
+        known_cwd, known_roots = await _known(session_id, service)
         cwd = known_cwd if cwd is None else cwd
         roots = list(known_roots[1:]) if roots is None and known_cwd == cwd else roots or []
     if cwd is None:
@@ -49,11 +49,11 @@ def where(params: OpenSessionRequest, service: AgentService) -> tuple[str, str, 
     return session_id, cwd, roots
 
 
-def _known(session_id: str, service: AgentService) -> tuple[str | None, tuple[str, ...]]:
+async def _known(session_id: str, service: AgentService) -> tuple[str | None, tuple[str, ...]]:
     try:
         session = service.supervisor.get(session_id)
     except SessionNotFound:
-        entry = service.supervisor.catalogue.get(session_id)
+        entry = await service.supervisor.entries.get(session_id)
         return (entry.cwd, entry.roots) if entry is not None else (None, ())
     return session.cwd, session.record.roots
 

@@ -17,6 +17,7 @@ from agent_server.config.kinds import Kind, Mismatch
 from agent_server.errors import AgentServerError
 
 ENVIRONMENT_PREFIX: Final = "AGENT_SERVER_"
+STORES: Final = ("files", "memory")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 MAX_WARNINGS_PER_FILE: Final = 20
 MAX_KEY_DEPTH: Final = 5
@@ -45,6 +46,8 @@ class Settings:
         idle_timeout_s: how long a session stays in memory without clients and work; 0: for ever (Req: EV-05).
         enable_test_faults: whether tests may break sessions and turn the clock.
         unstable: whether methods that are no part of the protocol yet are served.
+        store: one of `STORES`: whether sessions outlive the process.
+        store_dir: where they are kept; None: the platform's usual place.
         tool_env_allow: names of environment variables that commands get besides the harmless ones.
     """
 
@@ -61,6 +64,8 @@ class Settings:
     idle_timeout_s: float = 4 * 3600
     enable_test_faults: bool = False
     unstable: bool = False
+    store: str = "files"
+    store_dir: str | None = None
     tool_env_allow: tuple[str, ...] = ()
 
 
@@ -92,6 +97,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "idle_timeout_s": kinds.seconds(0),
     "enable_test_faults": kinds.flag(),
     "unstable": kinds.flag(),
+    "store": kinds.choice(*STORES),
+    "store_dir": kinds.path(),
     "tool_env_allow": kinds.names(),
 }
 _MAY_LOWER: Final = frozenset({"command_timeout_s", "max_turn_requests"})

@@ -21,8 +21,10 @@ def begin(session: Session) -> None:
     session.now_lives()
 
 
-def resume(session: Session, repairs: Collection[Event], updated_ms: int, *, archived: bool) -> None:
-    """Go on behind a log that was read; the session is live.
+def resume(
+    session: Session, repairs: Collection[Event], updated_ms: int, *, archived: bool, damage: str | None = None
+) -> None:
+    """Go on behind a log that was read; the session is live. ``damage`` is what the user must know of that log.
 
     What narrows its policy holds on, and nothing that widens it, whatever was before (Req: ST-06, PL-06). ``repairs``
     end what the log leaves open; with them it has changed since ``updated_ms``.
@@ -32,6 +34,8 @@ def resume(session: Session, repairs: Collection[Event], updated_ms: int, *, arc
     if repairs:
         session.log.append(*repairs)
         session.touch()
+    if damage is not None:
+        session.log.append(SystemNote(session.next_entry_id(), "error", damage))
     _restore_mode(session, session.record.mode)
     session.work_in(session.workspace)
     if session.spec.system_prompt is not None:
@@ -39,11 +43,13 @@ def resume(session: Session, repairs: Collection[Event], updated_ms: int, *, arc
     session.now_lives()
 
 
-def succeed(session: Session, former: Session, repairs: Collection[Event] | None) -> None:
+def succeed(
+    session: Session, former: Session, repairs: Collection[Event] | None, damage: str | None = None
+) -> None:
     """Take the place of an instance that crashed, and its clients with it; the session is live (Req: SM-16).
 
-    ``repairs`` are as for `resume`; None says that the log could not be read, and that this one is empty. Where this
-    raises, the clients are the former instance's still.
+    ``repairs`` and ``damage`` are as for `resume`; no repairs at all say that the log could not be read, and that this
+    one is empty. Where this raises, the clients are the former instance's still.
     """
     session.restarts = former.restarts + 1
     clients, former.log.attachments = former.log.attachments, []
@@ -52,7 +58,7 @@ def succeed(session: Session, former: Session, repairs: Collection[Event] | None
             client.succeeded(session)
         session.log.attachments = clients  # before anything is appended: they are to see how it ended what was open
         if repairs is not None:
-            resume(session, repairs, former.updated_ms, archived=former.archived)
+            resume(session, repairs, former.updated_ms, archived=former.archived, damage=damage)
         else:
             _begin_anew(session, former)
     except BaseException:
@@ -70,13 +76,14 @@ def _begin_anew(session: Session, former: Session) -> None:
 
 
 def _write_beginning(session: Session) -> None:
-    created_at = rfc3339(session.updated_ms)
-    session.log.append(
-        SessionCreated(session.cwd, tuple(session.workspace.roots), created_at),
-        SystemNote(session.next_entry_id(), "info", f"Session started at {created_at}."),
-    )
-    if session.spec.system_prompt is not None:
-        session.log.append(SystemPromptSet(session.spec.system_prompt))
+    created_at, spec = rfc3339(session.updated_ms), session.spec
+    roots = tuple(session.workspace.roots)
+    created = SessionCreated(session.cwd, roots, created_at, session.model, spec.metadata, spec.llm_config)
+    note = SystemNote(session.next_entry_id(), "info", f"Session started at {created_at}.")
+    if spec.system_prompt is None:
+        session.log.append(created, note)
+    else:
+        session.log.append(created, note, SystemPromptSet(spec.system_prompt))
 
 
 def _restore_mode(session: Session, mode: str) -> None:

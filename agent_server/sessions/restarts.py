@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from agent_server.sessions.beginnings import succeed
+from agent_server.sessions.spec import SessionSpec, choose_model
 from agent_server.sessions.workers import was_stopped
-from agent_server.store.store import EventStore, SessionBusy, UnknownSession
+from agent_server.store.store import SessionBusy, UnknownSession
 
 if TYPE_CHECKING:
+    from agent_server.providers.provider import ModelInfo
+    from agent_server.sessions.log import SessionLog
     from agent_server.sessions.reading import StoredSession
     from agent_server.sessions.session import Session
 
@@ -39,7 +44,8 @@ class Restarts:
     Args:
         now: the time, in seconds.
         alone_with: holds off whoever opens, copies or deletes the session of that id.
-        revive: makes the session live again and takes it off here with `settle`; or raises, and nothing has changed.
+        make: a session of this id, spec, model, log and alias, that does not live yet.
+        register: this one lives now in the place of that one.
         give_up: the session will not live again, for this reason.
     """
 
@@ -47,12 +53,14 @@ class Restarts:
         self,
         now: Callable[[], float],
         alone_with: Callable[[str], AbstractAsyncContextManager[None]],
-        revive: Callable[[Restart], Awaitable[None]],
+        make: Callable[[str, SessionSpec, ModelInfo, SessionLog, str], Session],
+        register: Callable[[Session, Session], None],
         give_up: Callable[[Session, str], None],
     ) -> None:
         self._now = now
         self._alone_with = alone_with
-        self._revive = revive
+        self._make = make
+        self._register = register
         self._give_up = give_up
         self._times: dict[str, list[float]] = {}
         self._pending: dict[str, Restart] = {}
@@ -117,6 +125,41 @@ class Restarts:
             logger.error("session %s could not be restarted", session_id, exc_info=error)
         return None
 
+    async def _revive(self, restart: Restart) -> None:
+        """The session lives again, unless nobody wants it any more; or this raises, and nothing has changed."""
+        old = restart.session
+        epoch, stored = await own_again(old)
+        if self._pending.get(old.id) is not restart:
+            old.log.store.release(old.id, epoch)
+            return
+        try:
+            self._register(self._successor(old, epoch, stored), old)
+        except BaseException:
+            old.log.store.release(old.id, epoch)
+            raise
+        self.settle(old.id)
+
+    def _successor(self, old: Session, epoch: int, stored: StoredSession | None) -> Session:
+        """The next instance; who saw the session sees it now. ``stored`` None: its log is lost."""
+        known = old.record
+        record, head = known.emptied(), 0
+        if stored is not None:
+            record, head = stored.record, stored.head
+        elif (visible := old.log.store.visible(old.id)) > 0:
+            head = visible  # it is there, only nobody can read it
+        spec = replace(
+            old.spec,
+            workspace=old.workspace,
+            system_prompt=known.system_prompt,
+            metadata=known.metadata,
+            llm_config=known.llm_config,
+        )
+        model = choose_model(spec, record.model, old.model)
+        session = self._make(old.id, spec, model, old.log.successor(epoch, record, head), old.alias)
+        repairs = stored.loose_ends.repairs() if stored is not None else None
+        succeed(session, old, repairs, old.log.store.damage(old.id))
+        return session
+
     def _delay_s(self, session_id: str) -> float:
         return min(FIRST_DELAY_S * (1 << len(self._recent(session_id))), MAX_DELAY_S)
 
@@ -127,7 +170,7 @@ class Restarts:
         return [time for time in self._times.get(session_id, ()) if time > since]
 
 
-async def own_again(store: EventStore, session: Session) -> tuple[int, StoredSession | None]:
+async def own_again(session: Session) -> tuple[int, StoredSession | None]:
     """The log of a session that crashed, owned again: its epoch, and what it says; None where it cannot be read.
 
     Raises:
@@ -136,6 +179,7 @@ async def own_again(store: EventStore, session: Session) -> tuple[int, StoredSes
     """
     from agent_server.sessions.reading import read_log
 
+    store = session.log.store
     try:
         epoch = store.acquire(session.id)
     except UnknownSession:

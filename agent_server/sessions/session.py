@@ -376,7 +376,7 @@ class Session:
         """The supervisor took it out of the registry. Prompts that are still open fail, or are cancelled by a close."""
         self.last_error = error or self.last_error
         self.crashed = error is not None
-        self._entries.put(self)
+        self._entries.ended(self)
         if self.lifecycle is not Lifecycle.TERMINATED:
             self._move(Lifecycle.TERMINATED)
         failure = TurnFailure("internal", error) if error is not None else None

@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
@@ -21,26 +20,28 @@ import anyio
 from agent_server.conversation.events import SessionCreated, TitleChanged
 from agent_server.errors import SessionConflict, SessionNotFound
 from agent_server.providers.provider import ModelInfo
-from agent_server.sessions.beginnings import begin, resume, succeed
+from agent_server.sessions.beginnings import begin, resume
 from agent_server.sessions.clock import Clock
 from agent_server.sessions.entries import Entries
 from agent_server.sessions.identity import new_instance_id, new_session_id
 from agent_server.sessions.log import SessionLog
 from agent_server.sessions.loop_turn import LoopTurn
 from agent_server.sessions.one_at_a_time import OneAtATime
+from agent_server.sessions.owning import busy_conflict, owned
 from agent_server.sessions.reclaim import IdleSessions
 from agent_server.sessions.registry import Registry
-from agent_server.sessions.restarts import Restart, Restarts, own_again
+from agent_server.sessions.restarts import Restarts
 from agent_server.sessions.session import Session, checked_title
 from agent_server.sessions.spec import SessionSpec, choose_model
 from agent_server.sessions.status import Lifecycle
 from agent_server.sessions.timestamps import later, ms_of, now_ms, rfc3339
 from agent_server.sessions.workers import Workers
-from agent_server.store.catalogue import Catalogue, MemoryCatalogue
-from agent_server.store.store import EventStore, UnknownSession
+from agent_server.store.catalogue import Catalogue, MemoryCatalogue, SessionEntry
+from agent_server.store.store import EventStore, SessionBusy, UnknownSession
 
 if TYPE_CHECKING:
     from agent_server.sessions.reading import StoredSession
+    from agent_server.store.disk_worker import DiskWorker
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class SessionSupervisor(Registry):
     Args:
         store: where the logs live.
         catalogue: what lists of sessions are made from; one in memory when none is given.
+        worker: the thread in which a catalogue that other processes share is used.
         on_stopped: the first to hear of every session that ended.
         on_status: the first to hear of every change of a session's status.
         idle_timeout_s: how long a session stays in memory that nobody sees and that does nothing; 0: for ever.
@@ -68,13 +70,15 @@ class SessionSupervisor(Registry):
         store: EventStore,
         catalogue: Catalogue | None = None,
         *,
+        worker: DiskWorker | None = None,
         on_stopped: Callable[[Session, str], None] | None = None,
         on_status: Callable[[Session, str, str], None] | None = None,
         idle_timeout_s: float = IDLE_TIMEOUT_S,
     ) -> None:
         self._store = store
         super().__init__()
-        self._entries = Entries(catalogue if catalogue is not None else MemoryCatalogue())
+        self.entries = Entries(catalogue if catalogue is not None else MemoryCatalogue(), worker)
+        """What lists of sessions are made from, with every live session as it is now."""
         if on_status is not None:
             self.on_status.add(on_status)
         if on_stopped is not None:
@@ -88,8 +92,9 @@ class SessionSupervisor(Registry):
         self.clock = Clock()
         self.delays_s: dict[str, float] = {}
         self._idle = IdleSessions(idle_timeout_s, self.clock, self._idle_is_over) if idle_timeout_s else None
-        self.restarts = Restarts(self.clock.now, self._alone_with, self._revive, self.on_stopped.tell)
+        self.restarts = Restarts(self.clock.now, self._alone_with, self._make, self._register, self._stopped)
         self.ensure_working: Callable[[Session], None] = self._workers.ensure
+        self._kept_nowhere: EventStore | None = None
 
     async def __aenter__(self) -> SessionSupervisor:
         await self._workers.begin()
@@ -111,12 +116,8 @@ class SessionSupervisor(Registry):
                 closers.start_soon(ending.wait)
             for session in self.live():
                 closers.start_soon(self._stop, session, "shutdown")
+        await self.entries.settled()
         return await self._workers.end(kind, error, trace)
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """What lists of sessions are made from, with every live session as it is now."""
-        return self._entries.catalogue
 
     # Making
 
@@ -126,14 +127,15 @@ class SessionSupervisor(Registry):
         Raises:
             SessionExists: there is a log of the id that was given.
         """
-        session_id = session_id or new_session_id()
+        fresh, session_id = session_id is None, session_id or new_session_id()
         model = choose_model(spec)
-        log = SessionLog(self._store, session_id, self._store.create(session_id), self._loop_turn)
+        store = self._store if spec.persist else self._forgetful()
+        log = SessionLog(store, session_id, store.create(session_id, fresh=fresh), self._loop_turn)
         session = self._make(session_id, spec, model, log)
         try:
             begin(session)
         except BaseException:
-            self._store.purge(session_id)
+            store.purge(session_id)
             raise
         self._register(session)
         return session
@@ -162,9 +164,12 @@ class SessionSupervisor(Registry):
             session = self._present(session_id)
             if session is not None:
                 return session
-            if may_create and not self._shut and not self._is_stored(session_id):
-                return self.create(spec, session_id)
-            return await self._open(session_id, spec)
+            try:
+                return await self._open(session_id, spec)
+            except SessionNotFound:
+                if not may_create or self._shut:
+                    raise
+            return self.create(spec, session_id)
 
     def _present(self, session_id: str) -> Session | None:
         if self.restarts.pending(session_id) is not None:
@@ -175,13 +180,12 @@ class SessionSupervisor(Registry):
         from agent_server.sessions.reading import read_log
 
         await self._delayed("open")
-        try:
-            epoch = self._store.acquire(session_id)
-        except UnknownSession:
-            raise SessionNotFound(session_id) from None
+        epoch = owned(self._store, session_id)
         try:
             stored = await read_log(self._store, session_id, spec.workspace.cwd)
-            return self._resume(session_id, session_id, spec, epoch, stored)
+            known = self._store.written_ms(session_id) is not None
+            entry = None if known else await self.entries.get(session_id)
+            return self._resume(session_id, spec, epoch, stored, entry)
         except BaseException:
             self._store.release(session_id, epoch)
             raise
@@ -204,41 +208,52 @@ class SessionSupervisor(Registry):
             whole = session_id not in self._sessions
             fork_id = new_session_id()
             created = SessionCreated(spec.workspace.cwd, tuple(spec.workspace.roots), rfc3339(now_ms()))
-            epoch = self._store.create(fork_id)
+            epoch = self._store.create(fork_id, fresh=True)
             try:
                 stored = await copy_log(self._store, session_id, fork_id, epoch, created, whole=whole)
-                return self._resume(fork_id, session_id, spec, epoch, stored)
+                return self._resume(fork_id, spec, epoch, stored, await self.entries.get(session_id))
             except BaseException:
                 self._store.purge(fork_id)
                 raise
 
     def _resume(
-        self, session_id: str, source_id: str, spec: SessionSpec, epoch: int, stored: StoredSession
+        self, session_id: str, spec: SessionSpec, epoch: int, stored: StoredSession, entry: SessionEntry | None
     ) -> Session:
-        """A session behind a log that was read; what only the catalogue knows comes from the source's entry."""
+        """A session behind a log that was read; ``entry`` is its own, or that of the session that it is a copy of."""
         if self._shut:
             raise SessionNotFound(session_id)
-        entry = self.catalogue.get(source_id)
-        same = entry if source_id == session_id else None
+        same = entry if entry is not None and entry.session_id == session_id else None
         model = choose_model(spec, stored.record.model, entry.model if entry is not None else None)
         log = SessionLog(self._store, session_id, epoch, self._loop_turn, stored.record, stored.head)
         session = self._make(session_id, spec, model, log)
+        times = [ms_of(same.updated_at if same is not None else stored.record.created_at)]
+        if (written_ms := self._store.written_ms(session_id)) is not None:
+            times.append(written_ms)
         resume(
             session,
             stored.loose_ends.repairs(),
-            ms_of(same.updated_at if same is not None else stored.record.created_at),
-            archived=same is not None and same.archived,
+            max(times),
+            archived=stored.record.archived or (same is not None and same.archived),
+            damage=self._store.damage(session_id),
         )
         self._register(session)
         return session
+
+    def _forgetful(self) -> EventStore:
+        """Where the sessions are that nobody wants kept (Req: ST-18)."""
+        if self._kept_nowhere is None:
+            from agent_server.store.memory import MemoryStore
+
+            self._kept_nowhere = MemoryStore()
+        return self._kept_nowhere
 
     def _make(
         self, session_id: str, spec: SessionSpec, model: ModelInfo, log: SessionLog, alias: str | None = None
     ) -> Session:
         alias = alias or f"session-{self._started + 1}"
-        session = Session(session_id, new_instance_id(), alias, spec, model, log, self._entries, self.on_status)
+        session = Session(session_id, new_instance_id(), alias, spec, model, log, self.entries, self.on_status)
         log.on_broken = lambda error: self.crash(session, error)
-        if self._idle is not None:
+        if self._idle is not None and spec.persist:  # what is kept nowhere could not come back
             session.on_unattended = self._idle.note
         return session
 
@@ -273,18 +288,15 @@ class SessionSupervisor(Registry):
             if session is not None:
                 session.set_title(title)
                 return title
-            try:
-                epoch = self._store.acquire(session_id)
-            except UnknownSession:
-                raise SessionNotFound(session_id) from None
+            epoch = owned(self._store, session_id)
             try:
                 self._store.append(session_id, epoch, (TitleChanged(title, "user"),))
             finally:
                 self._store.release(session_id, epoch)
-            entry = self.catalogue.get(session_id)
+            entry = await self.entries.get(session_id)
             if entry is not None:
                 updated_at = rfc3339(later(ms_of(entry.updated_at)))
-                self.catalogue.put(entry._replace(title=title, updated_at=updated_at))
+                await self.entries.put(entry._replace(title=title, updated_at=updated_at))
         return title
 
     async def set_archived(self, session_id: str, archived: bool) -> None:
@@ -301,11 +313,11 @@ class SessionSupervisor(Registry):
                 await self._stop(session, "archived")
             elif session is not None:
                 session.archived = False
-            entry = self.catalogue.get(session_id)
+            entry = await self.entries.get(session_id)
             if entry is None:
                 raise SessionNotFound(session_id)
             if entry.archived != archived:
-                self.catalogue.put(entry._replace(archived=archived))
+                await self.entries.put(entry._replace(archived=archived))
 
     async def delete(self, session_id: str) -> None:
         """Forget a session and its log; one that is live is closed first. Without effect for an unknown id."""
@@ -314,18 +326,12 @@ class SessionSupervisor(Registry):
             session = self._sessions.get(session_id)
             if session is not None:
                 await self._stop(session, "deleted")
-            elif self.catalogue.get(session_id) is None and not self._is_stored(session_id):
-                return
-            self._store.purge(session_id)
-            self.catalogue.remove(session_id)
+            try:
+                self._store.purge(session_id)
+            except SessionBusy as busy:
+                raise busy_conflict(busy) from None
+            await self.entries.remove(session_id)
             self._ended.forget(session_id)
-
-    def _is_stored(self, session_id: str) -> bool:
-        try:
-            self._store.visible(session_id)
-        except UnknownSession:
-            return False
-        return True
 
     @asynccontextmanager
     async def _alone_with(self, session_id: str) -> AsyncIterator[None]:
@@ -370,7 +376,7 @@ class SessionSupervisor(Registry):
         finally:
             try:
                 self._end(session)
-                self.on_stopped.tell(session, reason)
+                self._stopped(session, reason)
             except Exception:
                 logger.exception("session %s did not end in order", session.id)
             finally:
@@ -389,6 +395,12 @@ class SessionSupervisor(Registry):
         if not self._shut:  # else nobody is left to ask
             self._ended.add(session.info())
 
+    def _stopped(self, session: Session, reason: str) -> None:
+        """The instance has ended, and no other takes its place."""
+        if not session.spec.persist:
+            self._forgetful().purge(session.id)
+        self.on_stopped.tell(session, reason)
+
     # Idle sessions
 
     def _idle_is_over(self, session_id: str) -> None:
@@ -396,7 +408,7 @@ class SessionSupervisor(Registry):
         session = self._sessions.get(session_id)
         if session is None or not session.unattended:
             return
-        if self._store.unsaved(session_id):
+        if session.log.unsaved:
             session.left_alone()
         else:
             self._begin_to_stop(session, "idle_timeout")
@@ -409,42 +421,18 @@ class SessionSupervisor(Registry):
         if self._sessions.get(session.id) is not session:
             return
         del self._sessions[session.id]
-        restart = self.restarts.plan(session) if self._workers.running and not self._shut else None
+        can_restart = self._workers.running and not self._shut
+        restart = self.restarts.plan(session) if can_restart else None
         self._end(session, f"the session crashed ({type(error).__name__})")
         if restart is not None:
             extra_s = self.delays_s.get("restart", 0.0)
             self._workers.spawn(self.restarts.run, restart, extra_s, name=f"restart of {session.alias}")
         else:
-            running = self._workers.running and not self._shut
-            self.on_stopped.tell(session, "restart_exhausted" if running else "crash")
+            self._stopped(session, "restart_exhausted" if can_restart else "crash")
 
     def _abandon(self, session_id: str, reason: str) -> bool:
         """Whether a restart was pending, of which nothing comes now."""
         restart = self.restarts.settle(session_id)
         if restart is not None:
-            self.on_stopped.tell(restart.session, reason)
+            self._stopped(restart.session, reason)
         return restart is not None
-
-    async def _revive(self, restart: Restart) -> None:
-        """The session lives again, unless nobody wants it any more."""
-        old = restart.session
-        epoch, stored = await own_again(self._store, old)
-        if self.restarts.pending(old.id) is not restart:
-            self._store.release(old.id, epoch)
-            return
-        try:
-            self._register(self._again(old, epoch, stored), old)
-        except BaseException:
-            self._store.release(old.id, epoch)
-            raise
-        self.restarts.settle(old.id)
-
-    def _again(self, old: Session, epoch: int, stored: StoredSession | None) -> Session:
-        """The next instance of a session that crashed; who saw the session sees it now. None: its log is lost."""
-        record = stored.record if stored is not None else old.record.emptied()
-        spec = replace(old.spec, workspace=old.workspace, system_prompt=old.record.system_prompt)
-        head = stored.head if stored is not None else self._store.visible(old.id)
-        log = SessionLog(self._store, old.id, epoch, self._loop_turn, record, head)
-        session = self._make(old.id, spec, choose_model(spec, record.model, old.model), log, old.alias)
-        succeed(session, old, stored.loose_ends.repairs() if stored is not None else None)
-        return session

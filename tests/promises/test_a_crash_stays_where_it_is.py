@@ -94,7 +94,7 @@ async def test_a_log_that_breaks_while_text_streams_is_noticed_without_another_e
 
 
 @in_loop
-async def test_a_log_that_breaks_at_a_prompt_fails_that_prompt_and_the_next_one_finds_the_session(tmp_path: Path) -> None:
+async def test_a_log_that_breaks_at_a_prompt_fails_that_prompt_and_not_the_next(tmp_path: Path) -> None:
     store = BreakingStore()
     async with one_client(forever(say("hi")), store=store) as (client, house):
         other, victim = [await client.new_session(str(tmp_path)) for _ in range(2)]
