@@ -264,8 +264,7 @@ class SessionSupervisor(Registry):
         self._sessions[session.id] = session
         session.entry_changed()
         self._ended.forget(session.id)
-        if self._idle is not None:
-            self._idle.note(session.id)
+        session.left_alone()
         if former is not None:
             self.on_restarted.tell(former, session, "crash")
         elif self.on_created:
