@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from agent_server.agent.extension_methods import ExtensionMethods
 from agent_server.agent.features import Features, auth_methods
 from agent_server.agent.history_methods import HistoryMethods
+from agent_server.agent.left import LeftSession
 from agent_server.agent.session_handlers import AgentSession
 from agent_server.agent.setup import check_setup, extras_of, invalid, system_prompt_of
 from agent_server.agent.welcome import listed, load_result, new_session_result
-from agent_server.connection.handlers import Deferred, answered, handles
+from agent_server.connection.handlers import Deferred, SessionAway, answered, handles
 from agent_server.connection.outcome import INTERNAL_ERROR
 from agent_server.connection.router import METHOD_NOT_FOUND, Router
 from agent_server.errors import RpcError, SessionNotFound
-from agent_server.protocol.extensions import EXTENSION_AGENT_METHODS
+from agent_server.protocol.extensions import EXTENSION_AGENT_METHODS, SESSION_DETACH, SESSION_OPEN
 from agent_server.protocol.v1.methods import (
     AGENT_METHODS,
     AUTHENTICATE,
@@ -34,6 +36,12 @@ if TYPE_CHECKING:
     from agent_server.agent.service import AgentService
     from agent_server.agent.setup import Setup
     from agent_server.connection.connection import Connection
+    from agent_server.protocol.extensions.opening import (
+        DetachSessionRequest,
+        DetachSessionResponse,
+        OpenSessionRequest,
+        OpenSessionResponse,
+    )
     from agent_server.protocol.v1.history import (
         DeleteSessionRequest,
         DeleteSessionResponse,
@@ -87,28 +95,39 @@ class AgentMethods(ExtensionMethods, HistoryMethods):
         self._features = features
         self._initialize = initialize
         self._sessions: dict[str, AgentSession] = {}
+        self._left: dict[str, LeftSession] = {}
         self.client_capabilities: dict[str, Any] = {}
         self.ever_had_session = False
         self.needs_login = features.login is not None
-        self._stop_forgetting = service.supervisor.on_stopped.add(self._forget)
+        self._unsubscribe = [
+            service.supervisor.on_stopped.add(self._forget),
+            service.supervisor.on_restarted.add(self._restarted),
+        ]
 
     def find_session(self, session_id: str) -> AgentSession:
         """What answers for a live session of this connection.
 
         Raises:
             SessionNotFound: the connection did not make, load or resume it, or it lives no more.
+            SessionAway: it crashed and is about to live again, or the client left it.
         """
         agent_session = self._sessions.get(session_id)
         if agent_session is None:
+            if session_id in self._left:
+                raise SessionAway(partial(self._come_back, session_id))
             raise SessionNotFound(session_id)
-        if self._service.supervisor.get(session_id) is not agent_session.session:  # another incarnation since
+        supervisor = self._service.supervisor
+        if not supervisor.lives(agent_session.session):
+            if supervisor.restarts.pending(session_id) is not None:
+                raise SessionAway(partial(supervisor.restarts.decided, session_id))
             raise SessionNotFound(session_id)
         return agent_session
 
     def detach(self) -> None:
         """The client has gone: its sessions live on without it."""
         self.stop_listening()
-        self._stop_forgetting()
+        for unsubscribe in self._unsubscribe:
+            unsubscribe()
         for agent_session in self._sessions.values():
             agent_session.leave()
 
@@ -167,7 +186,7 @@ class AgentMethods(ExtensionMethods, HistoryMethods):
         session = self._service.supervisor.create(spec)
         if params.meta is not None and (mode := extras_of(params.meta).get("mode")) is not None:
             session.set_mode(mode)
-        agent_session = self._enter(session, spec, params)
+        agent_session = self._enter(session, params)
         agent_session.attach()
         return answered(SESSION_NEW.encoded(new_session_result(session)), agent_session.announce)
 
@@ -180,7 +199,7 @@ class AgentMethods(ExtensionMethods, HistoryMethods):
         session_id = params.session_id
         with check_seat(self._service, self.connection, session_id):
             before = self._sessions.get(session_id)
-            agent_session = await self._reopen(spec, params)
+            agent_session = self._enter(await self._opened(params.session_id, spec), params)
             if agent_session is before:
                 agent_session.see_anew()
             try:
@@ -199,9 +218,38 @@ class AgentMethods(ExtensionMethods, HistoryMethods):
 
         spec = self._spec(params)
         with check_seat(self._service, self.connection, params.session_id):
-            agent_session = await self._reopen(spec, params)
+            agent_session = self._enter(await self._opened(params.session_id, spec), params)
             agent_session.attach()
         return answered(SESSION_RESUME.encoded(load_result(agent_session.session)), agent_session.announce)
+
+    @handles(SESSION_OPEN)
+    async def open_session(self, params: OpenSessionRequest) -> Deferred[OpenSessionResponse]:
+        """Be at a session, whether or not it is there already; what it has to say follows (Req: SM-05, SM-06)."""
+        from agent_server.agent.history import check_seat
+        from agent_server.agent.opening import opened_result, where
+
+        self.require_login()
+        session_id, cwd, roots = await where(params, self._service)
+        extras = extras_of(params.meta)
+        spec = self._service.spec(self.connection, cwd, roots, extras, None)
+        with check_seat(self._service, self.connection, session_id):
+            session = await self._opened(session_id, spec, may_create=True)
+            agent_session = self._enter(session)
+            agent_session.attach()
+        if (mode := extras.get("mode")) is not None:
+            session.set_mode(mode)
+        return answered(SESSION_OPEN.encoded(opened_result(session)), agent_session.announce)
+
+    @handles(SESSION_DETACH)
+    def detach_session(self, params: DetachSessionRequest) -> DetachSessionResponse:
+        """See and drive it no more; what runs goes on, and a later prompt leads back to it (Req: SM-19)."""
+        agent_session = self._sessions.get(params.session_id)
+        if agent_session is not None:
+            self._left[params.session_id] = LeftSession.of(agent_session.session)
+            self._leave(agent_session)
+        elif params.session_id not in self._left:
+            raise SessionNotFound(params.session_id)
+        return SESSION_DETACH.encoded({})
 
     @handles(SESSION_LIST)
     async def list_sessions(self, params: ListSessionsRequest) -> ListSessionsResponse:
@@ -211,7 +259,9 @@ class AgentMethods(ExtensionMethods, HistoryMethods):
     @handles(SESSION_CLOSE)
     async def close_session(self, params: CloseSessionRequest) -> CloseSessionResponse:
         """Cancel its work, answer its prompts, free it; its log stays (Req: SM-07, SM-23)."""
-        self.find_session(params.session_id)
+        known = params.session_id in self._sessions or self._left.pop(params.session_id, None) is not None
+        if not known:
+            raise SessionNotFound(params.session_id)
         await self._service.supervisor.stop(params.session_id)
         return SESSION_CLOSE.encoded({})
 
@@ -247,42 +297,70 @@ class AgentMethods(ExtensionMethods, HistoryMethods):
         self._service.prune_once()
         return await listed(self._service, cwd, cursor, archived, SESSIONS_PER_PAGE)
 
-    async def _reopen(self, spec: SessionSpec, params: LoadSessionRequest | ResumeSessionRequest) -> AgentSession:
+    async def _opened(self, session_id: str, spec: SessionSpec, *, may_create: bool = False) -> Session:
+        """The session, live, in the hands of this connection's client."""
         supervisor = self._service.supervisor
         try:
-            session = await supervisor.open(params.session_id, spec)
+            session = await (supervisor.open_or_create if may_create else supervisor.open)(session_id, spec)
             if session.spec is not spec:  # it lived already
                 session.adopt(spec.workspace)
         except ValueError:
             raise invalid("params.cwd must be the directory that the session works in") from None
         if spec.system_prompt is not None:
             session.set_system_prompt(spec.system_prompt)
-        return self._enter(session, spec, params)
+        return session
 
-    def _enter(self, session: Session, spec: SessionSpec, params: Setup) -> AgentSession:
+    def _enter(self, session: Session, params: Setup | None = None) -> AgentSession:
         """The session is one of this connection's from now on."""
-        self._service.bind(spec, session)
+        self._service.bind(session)
         self.ever_had_session = True
+        self._left.pop(session.id, None)
         agent_session = self._sessions.get(session.id)
         if agent_session is None or agent_session.session is not session:
             agent_session = AgentSession(self._service, self.connection, session, self)
             self._sessions[session.id] = agent_session
-        if params.mcp_servers:
+        if params is not None and params.mcp_servers:
             agent_session.unused_servers = [server.name for server in params.mcp_servers]
         return agent_session
 
+    async def _come_back(self, session_id: str) -> None:
+        """The client prompts a session that it left."""
+        from agent_server.agent.history import check_seat
+
+        self.require_login()
+        supervisor = self._service.supervisor
+        with check_seat(self._service, self.connection, session_id):
+            await supervisor.restarts.decided(session_id)
+            left = self._left.get(session_id)
+            if left is None:  # it ended meanwhile, for good
+                raise SessionNotFound(session_id)
+            try:
+                session = await self._opened(session_id, left.spec(self._service, self.connection))
+            except SessionNotFound:
+                self._left.pop(session_id, None)
+                raise
+            agent_session = self._enter(session)
+            agent_session.attach()
+        agent_session.go_on()
+
     def _forget(self, session: Session, reason: str) -> None:
-        """The session ended, by whomever: nothing of it is kept here."""
+        """The session ended, by whomever: nothing of it is kept here, unless it only left memory."""
         agent_session = self._sessions.get(session.id)
         if agent_session is not None and agent_session.session is session:
             self._leave(agent_session)
+        if reason != "idle_timeout":
+            self._left.pop(session.id, None)
+
+    def _restarted(self, former: Session, session: Session, reason: str) -> None:
+        agent_session = self._sessions.get(session.id)
+        if agent_session is not None and agent_session.session is former:
+            agent_session.succeeded(session)
 
     def _give_up(self, agent_session: AgentSession, before: AgentSession | None) -> None:
         """A load ended early: who had the session sees it again, and who had not does not have it now."""
-        from agent_server.sessions.status import Lifecycle
-
-        live = agent_session.session.lifecycle is Lifecycle.LIVE
-        if live and agent_session is before and not self.connection.closed:
+        supervisor, session = self._service.supervisor, agent_session.session
+        goes_on = supervisor.lives(session) or supervisor.restarts.pending(session.id) is not None
+        if goes_on and agent_session is before and not self.connection.closed:
             agent_session.attach()
         else:
             self._leave(agent_session)

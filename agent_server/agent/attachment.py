@@ -66,6 +66,16 @@ class ClientAttachment:
         successor._own_prompts = self._own_prompts
         return successor
 
+    def succeeded(self, session: Session) -> None:
+        """The session lives again as this instance. What is held and was not stored before that will not be shown."""
+        if session is self._session:
+            return
+        self._session = session
+        self._projector.config_options = lambda: config_options(session)
+        stored = bisect_right(self._held_seqs, session.log.head)
+        self._held, self._held_seqs = self._held[:stored], self._held_seqs[:stored]
+        self._own_prompts.clear()  # they have failed, and their numbers may be given again
+
     def serves_other(self, connection: Connection) -> bool:
         """Whether it serves a client that is there, over another connection."""
         return self._connection is not connection and not self._connection.closed
@@ -232,6 +242,10 @@ class AskingOnly:
     def can_ask(self) -> frozenset[str]:
         """What the client offers to put to its user."""
         return self._client.can_ask
+
+    def succeeded(self, session: Session) -> None:
+        """It stands in for a client of the next instance."""
+        self._client.succeeded(session)
 
     def begin_message(self, role: MessageRole, message_id: int) -> None:
         """It is told of that later."""

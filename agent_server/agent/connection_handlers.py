@@ -91,6 +91,10 @@ class AgentConnection:
         self._methods.client_capabilities = self._client_capabilities
 
     def _answering(self) -> tuple[type[AgentMethods], Router]:
+        if self._features.test_faults:
+            from agent_server.agent.fault_methods import with_faults
+
+            return with_faults(unstable=self._features.unstable)
         if self._features.unstable:
             from agent_server.agent.unstable_methods import UnstableMethods, unstable_router
 

@@ -70,6 +70,10 @@ class EditorWorkspace(LocalWorkspace):
         self._session_id = session_id
         self._trace = trace
 
+    def is_of(self, connection: Connection) -> bool:
+        """Whether it is the editor at the other end of this connection."""
+        return self._connection is connection
+
     async def read_text(self, path: str) -> TextFile:
         """The editor's buffer; the file on disk where the editor does not offer it or cannot read it (Req: TL-03)."""
         if not self._reads:

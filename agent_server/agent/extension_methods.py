@@ -1,6 +1,6 @@
 """Our own methods: what a session manager has to say about living sessions, and who hears of their changes.
 
-Req: SM-08..SM-11, SM-24..SM-26, SM-35, ST-01, ST-07..ST-10, ST-15..ST-17.
+Req: SM-08..SM-11, SM-14, SM-15, SM-24..SM-26, SM-32, SM-35, ST-01, ST-07..ST-10, ST-15..ST-17.
 """
 
 from __future__ import annotations
@@ -8,14 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from agent_server.agent.editor import EditorWorkspace
 from agent_server.agent.setup import invalid
 from agent_server.connection.handlers import handles
-from agent_server.errors import SessionNotFound
+from agent_server.errors import SessionConflict, SessionNotFound
 from agent_server.protocol.extensions import (
+    EVENTS_SUBSCRIBE,
     OPT_IN,
+    SESSION_CREATED,
     SESSION_INFO,
     SESSION_LIST_LIVE,
     SESSION_LOOKUP,
+    SESSION_RESTARTED,
     SESSION_SAVE_FAILED,
     SESSION_SAVE_RECOVERED,
     SESSION_SNAPSHOT,
@@ -28,6 +32,7 @@ from agent_server.protocol.extensions import (
 if TYPE_CHECKING:
     from agent_server.agent.service import AgentService
     from agent_server.connection.connection import Connection
+    from agent_server.protocol.extensions.events import EventScope, SubscribeRequest, SubscribeResponse
     from agent_server.protocol.extensions.sessions import (
         ListLiveSessionsRequest,
         ListLiveSessionsResponse,
@@ -54,10 +59,14 @@ class ExtensionMethods:
         self._service = service
         self._subscriptions: list[Callable[[], None]] = []
         self._introduced: set[str] = set()
+        self._unannounced: set[str] = set()
+        self._scope: EventScope | None = None
         if connection.offers(OPT_IN):
             supervisor = service.supervisor
             self._subscriptions = [
+                supervisor.on_created.add(self._created),
                 supervisor.on_status.add(self._status_changed),
+                supervisor.on_restarted.add(self._told_restarted),
                 supervisor.on_stopped.add(self._stopped),
                 supervisor.on_save_trouble.add(self._save_trouble),
             ]
@@ -92,8 +101,19 @@ class ExtensionMethods:
     @handles(SESSION_STOP)
     async def stop_session(self, params: StopSessionRequest) -> StopSessionResponse:
         """Close a session by its handle (Req: SM-08)."""
-        await self._service.supervisor.stop(self._named(params.session_id, params.instance_id).id)
+        supervisor, session_id = self._service.supervisor, params.session_id
+        if session_id is None or params.instance_id is not None or supervisor.restarts.pending(session_id) is None:
+            session_id = self._named(session_id, params.instance_id).id
+        await supervisor.stop(session_id)
         return SESSION_STOP.encoded({})
+
+    @handles(EVENTS_SUBSCRIBE)
+    def subscribe(self, params: SubscribeRequest) -> SubscribeResponse:
+        """Hear of the client's own sessions only, or of all (Req: SM-32)."""
+        if not self._subscriptions:
+            raise SessionConflict("not_supported", "the client did not say at initialize that it knows of this")
+        self._scope = params.scope
+        return EVENTS_SUBSCRIBE.encoded({"scope": params.scope})
 
     @handles(SESSION_STATUS)
     def session_status(self, params: SessionStatusRequest) -> SessionStatusResponse:
@@ -115,6 +135,9 @@ class ExtensionMethods:
         """The client knows this session from now on: say what its status is, if the client wants that."""
         if self._subscriptions and session.instance_id not in self._introduced:
             self._introduced.add(session.instance_id)
+            if session.instance_id in self._unannounced:
+                self._unannounced.discard(session.instance_id)
+                self._notify_created(session)
             self._notify_status(session, session.status, "initializing")
 
     def stop_listening(self) -> None:
@@ -137,14 +160,41 @@ class ExtensionMethods:
             return supervisor.find(alias=session_id, instance_id=instance_id)
         return supervisor.find(session_id=session_id, instance_id=instance_id)
 
+    def _created(self, session: Session) -> None:
+        workspace = session.workspace
+        if isinstance(workspace, EditorWorkspace) and workspace.is_of(self.connection):
+            self._unannounced.add(session.instance_id)  # its client is told when it has the answer that names it
+        elif self._scope == "all":
+            self._notify_created(session)
+
     def _status_changed(self, session: Session, status: str, before: str) -> None:
-        if session.instance_id in self._introduced:
+        if self._knows(session):
             session.log.flush()  # what was said before must not come behind this
             self._notify_status(session, status, before)
 
+    def _told_restarted(self, former: Session, session: Session, reason: str) -> None:
+        if former.instance_id in self._introduced:
+            self._introduced.add(session.instance_id)
+        if self._scope != "own" or self._knows(session):
+            names = {"oldInstanceId": former.instance_id, "newInstanceId": session.instance_id}
+            self._notify(SESSION_RESTARTED, {"sessionId": session.id, **names, "reason": reason})
+        self._introduced.discard(former.instance_id)
+
     def _stopped(self, session: Session, reason: str) -> None:
+        if self._scope != "own" or self._knows(session):
+            self._notify(SESSION_STOPPED, {**_names(session), "reason": reason})
         self._introduced.discard(session.instance_id)
-        self._notify(SESSION_STOPPED, {**_names(session), "reason": reason})
+        self._unannounced.discard(session.instance_id)
+
+    def _knows(self, session: Session) -> bool:
+        """Whether the client is to hear what becomes of this session."""
+        if session.instance_id in self._introduced:
+            return True
+        return self._scope == "all" and session.instance_id not in self._unannounced
+
+    def _notify_created(self, session: Session) -> None:
+        more = {"alias": session.alias, "cwd": session.cwd, "createdAt": session.created_at}
+        self._notify(SESSION_CREATED, {**_names(session), **more})
 
     def _save_trouble(self, session: Session, error: str | None) -> None:
         if session.instance_id not in self._introduced:
@@ -156,6 +206,8 @@ class ExtensionMethods:
 
     def _notify_status(self, session: Session, status: str, before: str) -> None:
         change = {"status": status, "previousStatus": before, "at": session.updated_at}
+        if status == "terminated" and session.crashed and session.last_error is not None:
+            change["error"] = session.last_error
         self._notify(SESSION_STATUS_CHANGED, {**_names(session), **change})
 
     def _notify(self, method: NotificationMethod[Any], params: dict[str, Any]) -> None:

@@ -19,12 +19,16 @@ AGENT_INFO: Final = {"name": "agent-server", "title": "Agent Server", "version":
 EXTENSION_METHODS: Final = (
     *(
         f"_agent_server/session/{name}"
-        for name in ("lookup", "info", "list_live", "stop", "status", "snapshot", "export")
+        for name in ("lookup", "info", "list_live", "open", "detach", "stop", "status", "snapshot", "export")
     ),
     "_agent_server/events/after",
+    "_agent_server/events/subscribe",
     "_agent_server/store/prune",
 )
-EXTENSION_NOTIFICATIONS: Final = tuple(f"_agent_server/session/{name}" for name in ("status", "stopped"))
+EXTENSION_NOTIFICATIONS: Final = tuple(
+    f"_agent_server/session/{name}" for name in ("created", "status", "restarted", "stopped")
+)
+FAULT_METHODS: Final = tuple(f"_agent_server/test/{name}" for name in ("crash", "delay", "clock"))
 
 UNSTABLE_CLIENT_CAPABILITIES: Final = frozenset({"plan", "subagents"})
 
@@ -39,12 +43,21 @@ class Features:
         system_prompt: whether its provider applies a client's system prompt.
         unstable: whether methods that are no part of the protocol yet are served.
         login: how to log in; None where nothing needs a login.
+        test_faults: whether tests may break sessions and turn the clock.
     """
 
-    def __init__(self, *, system_prompt: bool = False, unstable: bool = False, login: Login | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        system_prompt: bool = False,
+        unstable: bool = False,
+        login: Login | None = None,
+        test_faults: bool = False,
+    ) -> None:
         self.system_prompt = system_prompt
         self.unstable = unstable
         self.login = login
+        self.test_faults = test_faults
 
 
 def initialize_result(features: Features, client_capabilities: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,7 +95,7 @@ def _capabilities(features: Features) -> dict[str, Any]:
         "_meta": {
             "agent_server": {
                 "version": __version__,
-                "methods": EXTENSION_METHODS,
+                "methods": EXTENSION_METHODS + (FAULT_METHODS if features.test_faults else ()),
                 "notifications": EXTENSION_NOTIFICATIONS,
             }
         },

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from agent_server.agent.replay_v1 import HistoryMerger
-from agent_server.errors import SessionConflict, SessionNotFound
-from agent_server.sessions.status import Lifecycle
+from agent_server.errors import SessionConflict
 
 if TYPE_CHECKING:
     from agent_server.agent.service import AgentService
@@ -38,7 +37,7 @@ def check_seat(service: AgentService, connection: Connection, session_id: str) -
     try:
         yield
     finally:
-        del service.drivers[session_id]
+        service.drivers.pop(session_id, None)
 
 
 async def tell_history(agent_session: AgentSession, connection: Connection) -> None:
@@ -46,11 +45,12 @@ async def tell_history(agent_session: AgentSession, connection: Connection) -> N
 
     Raises:
         SessionNotFound: the session ended meanwhile.
+        SessionConflict: ``restart_pending``; it crashed meanwhile.
     """
-    log = agent_session.session.log
     merger = HistoryMerger()
     position = 0
     while True:
+        log = agent_session.session.log  # another, if the session crashed meanwhile; the seqs go on
         log.flush()
         records = log.read(position, RECORDS_PER_PAGE)
         told_bytes = 0
@@ -65,6 +65,5 @@ async def tell_history(agent_session: AgentSession, connection: Connection) -> N
         await asyncio.sleep(0)
         if connection.congested:
             await connection.drained()
-        if agent_session.session.lifecycle is not Lifecycle.LIVE:  # its log may be gone
-            raise SessionNotFound(agent_session.session.id)
+        agent_session.require_live()
     agent_session.attachment.end_retelling(merger)

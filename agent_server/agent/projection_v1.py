@@ -105,7 +105,7 @@ class ProjectorV1:
     def __init__(
         self, config_options: Callable[[], list[Any]], offers: Callable[[str], bool] = lambda _path: False
     ) -> None:
-        self._config_options = config_options
+        self.config_options = config_options
         self._offers = offers
         self._summarized: set[str] = set()
         self._calls: dict[str, tuple[ToolContent, ...]] = {}
@@ -209,7 +209,7 @@ class ProjectorV1:
         return [update]
 
     def _option(self, event: OptionChanged) -> list[Update]:
-        changed: Update = {"sessionUpdate": "config_option_update", "configOptions": self._config_options()}
+        changed: Update = {"sessionUpdate": "config_option_update", "configOptions": self.config_options()}
         if event.option_id != "mode":
             return [changed]
         return [{"sessionUpdate": "current_mode_update", "currentModeId": event.value}, changed]

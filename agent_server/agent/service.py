@@ -55,6 +55,7 @@ class AgentService:
         self._commands_update: bytes | None = None
         self.drivers: dict[str, Connection] = {}
         """Which connection is coming back to a session just now, by session id."""
+        supervisor.on_restarted.add(lambda _former, session, _reason: self.bind(session))
 
     def prune_once(self) -> None:
         """Begin to remove, in the background, the sessions that nobody used for long; only once (Req: PE-08)."""
@@ -134,7 +135,8 @@ class AgentService:
         others = [other for other in session.log.attachments if isinstance(other, ClientAttachment)]
         return any(other.serves_other(connection) for other in others)
 
-    def bind(self, spec: SessionSpec, session: Session) -> None:
-        """The spec's workspace asks the client about this session's files."""
-        assert isinstance(spec.workspace, EditorWorkspace)
-        spec.workspace.bind(session.id, lambda: session.trace)
+    def bind(self, session: Session) -> None:
+        """Where the session works asks the client about this session's files."""
+        workspace = session.workspace
+        if isinstance(workspace, EditorWorkspace):
+            workspace.bind(session.id, lambda: session.trace)

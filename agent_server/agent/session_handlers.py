@@ -14,7 +14,7 @@ from agent_server.connection.handlers import Deferred, handles
 from agent_server.connection.outcome import INTERNAL_ERROR
 from agent_server.conversation.events import TurnFailure
 from agent_server.conversation.visible import visible
-from agent_server.errors import RpcError
+from agent_server.errors import RpcError, SessionConflict, SessionNotFound
 from agent_server.protocol.v1.methods import (
     SESSION_CANCEL,
     SESSION_PROMPT,
@@ -71,6 +71,25 @@ class AgentSession:
         if self._stand_in is not None:
             self.session.detach(self._stand_in)
         self.session.detach(self.attachment)
+
+    def succeeded(self, session: Session) -> None:
+        """The session crashed and lives again as this instance."""
+        self.session = session
+        self.attachment.succeeded(session)
+
+    def require_live(self) -> None:
+        """Let pass while the session lives; a log that lives no more may be gone.
+
+        Raises:
+            SessionConflict: ``restart_pending``; it crashed.
+            SessionNotFound: it ended.
+        """
+        supervisor = self._service.supervisor
+        if supervisor.lives(self.session):
+            return
+        if supervisor.restarts.pending(self.session.id) is not None:
+            raise SessionConflict("restart_pending", "the session crashed and is about to live again")
+        raise SessionNotFound(self.session.id)
 
     def see_anew(self) -> None:
         """The client comes back to a session that it has: it sees nothing until it is attached again.

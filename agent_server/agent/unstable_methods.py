@@ -74,7 +74,7 @@ class UnstableMethods(AgentMethods):
             if message_id is None:
                 raise
             raise invalid(f"params._meta.agent_server.messageId: {error}") from None
-        agent_session = self._enter(session, spec, params)
+        agent_session = self._enter(session, params)
         agent_session.attach()
         return answered(SESSION_FORK.encoded(new_session_result(session)), agent_session.announce)
 

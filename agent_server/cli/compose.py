@@ -90,11 +90,11 @@ def make_sessions(settings: Settings) -> Sessions:
 
     store, catalogue = open_store(settings)
     if isinstance(store, MemoryStore):
-        return Sessions(store, SessionSupervisor(store))
+        return Sessions(store, SessionSupervisor(store, idle_timeout_s=settings.idle_timeout_s))
     from agent_server.sessions.indexing import Indexing
     from agent_server.store.leftovers import Leftovers
 
-    supervisor = SessionSupervisor(store, catalogue, worker=store.worker)
+    supervisor = SessionSupervisor(store, catalogue, worker=store.worker, idle_timeout_s=settings.idle_timeout_s)
     store.on_trouble = supervisor.save_trouble
     supervisor.entries.indexing = Indexing(store, Leftovers(store.directory), supervisor.entries)
     return Sessions(store, supervisor)

@@ -28,6 +28,7 @@ _SETTING_FLAGS = (
     ("max-turn-requests", "N", "how many model requests one turn may make (100)"),
     ("approval-timeout-s", "SECONDS", "how long a permission question may stand (300)"),
     ("prune-after-days", "DAYS", "remove sessions that nobody used for so long; 0 (the default): never"),
+    ("idle-timeout-s", "SECONDS", "how long a session without clients and work stays in memory (14400; 0: for ever)"),
     ("command-timeout-s", "SECONDS", "how long a command may run unless it says otherwise (120)"),
 )
 
@@ -122,7 +123,7 @@ def _settings(arguments: Sequence[str]) -> Resolved:
         return resolve(plain)
     options = vars(argument_parser().parse_args(list(arguments)))
     flags: dict[str, Any] = {name.replace("-", "_"): options[name.replace("-", "_")] for name, _, _ in _SETTING_FLAGS}
-    for switch in ("commands_in_editor", "unstable"):
+    for switch in ("commands_in_editor", "unstable", "enable_test_faults"):
         flags[switch] = options[switch] or None
     return resolve(flags)
 
@@ -153,8 +154,10 @@ def argument_parser() -> argparse.ArgumentParser:
     for name, metavar, text in _SETTING_FLAGS:
         parser.add_argument(f"--{name}", metavar=metavar, help=text)
     parser.add_argument("--trace", dest="trace_file", metavar="FILE", help="the same as --trace-file")
+    parser.add_argument("--idle-timeout", dest="idle_timeout_s", metavar="SECONDS", help="the same as --idle-timeout-s")
     parser.add_argument("--commands-in-editor", action="store_true", help="run commands in the editor's terminals")
     parser.add_argument("--unstable", action="store_true", help="serve methods that are no part of the protocol yet")
+    parser.add_argument("--enable-test-faults", action="store_true", help="let tests break sessions and turn the clock")
     parser.add_argument("--login", action="store_true", help="log in, in this terminal, and end (nothing needs it yet)")
     parser.add_argument("--log-stderr", action="store_true", help="log to stderr too, which is silent otherwise")
     return parser

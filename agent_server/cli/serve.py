@@ -86,7 +86,12 @@ async def _serve(
         _settle_garbage_collector()
         return make_service(settings, supervisor, provider)
 
-    features = Features(system_prompt=provider.system_prompts, unstable=settings.unstable, login=login)
+    features = Features(
+        system_prompt=provider.system_prompts,
+        unstable=settings.unstable,
+        login=login,
+        test_faults=settings.enable_test_faults,
+    )
     agent = AgentConnection(transport, load_service, features)
     _end_on_signals(agent)
     if opening.initialized is not None:

@@ -43,6 +43,8 @@ class Settings:
         log_level: one of `LOG_LEVELS`.
         trace_file: where every frame is recorded; None: nowhere.
         command_timeout_s: how long a command of a tool may run (Req: TL-07).
+        idle_timeout_s: how long a session stays in memory without clients and work; 0: for ever (Req: EV-05).
+        enable_test_faults: whether tests may break sessions and turn the clock.
         unstable: whether methods that are no part of the protocol yet are served.
         store: one of `STORES`: whether sessions outlive the process.
         store_dir: where they are kept; None: the platform's usual place.
@@ -60,6 +62,8 @@ class Settings:
     log_level: str = "info"
     trace_file: str | None = None
     command_timeout_s: float = 120
+    idle_timeout_s: float = 4 * 3600
+    enable_test_faults: bool = False
     unstable: bool = False
     store: str = "files"
     store_dir: str | None = None
@@ -92,6 +96,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "log_level": kinds.choice(*LOG_LEVELS),
     "trace_file": kinds.path(),
     "command_timeout_s": kinds.seconds(0.001),
+    "idle_timeout_s": kinds.seconds(0),
+    "enable_test_faults": kinds.flag(),
     "unstable": kinds.flag(),
     "store": kinds.choice(*STORES),
     "store_dir": kinds.path(),

@@ -95,6 +95,12 @@ class Answering:
         if work is not None:
             self._stop(work)
 
+    def withdraw_as_asked(self, params: Any) -> None:
+        """What the params of a ``$/cancel_request`` name; anything else in them is ignored."""
+        request_id = params.get("requestId") if type(params) is dict else None
+        if type(request_id) in (int, str) or (request_id is None and type(params) is dict and "requestId" in params):
+            self.withdraw(request_id)
+
     def withdraw_all(self) -> None:
         """We are about to stop."""
         for request_id in list(self._working):
@@ -130,3 +136,9 @@ class Answering:
 def withdrawn() -> RpcError:
     """The answer to a request that its asker withdrew."""
     return RpcError(REQUEST_CANCELLED, "Request cancelled", {"details": "the request was withdrawn"})
+
+
+def being_cancelled() -> bool:
+    """Whether the current task was really asked to stop (a handler may raise CancelledError by itself)."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import orjson
 
-from agent_server.connection.answering import REQUEST_CANCELLED, Answering, withdrawn
+from agent_server.connection.answering import REQUEST_CANCELLED, Answering, being_cancelled, withdrawn
 from agent_server.connection.asking import Asking
-from agent_server.connection.handlers import Deferred, run_hook
-from agent_server.connection.lanes import MAX_WAITING, Lanes
+from agent_server.connection.handlers import Deferred, SessionAway, run_hook
+from agent_server.connection.lanes import MAX_WAITING, Job, Lanes
 from agent_server.connection.limits import MAX_SENT_FRAME_BYTES, MAX_UNSENT_BYTES
+from agent_server.connection.pacing import Pacing
 from agent_server.connection.router import METHOD_NOT_FOUND, Route, Router
 from agent_server.errors import CapabilityMissing, RpcError
 from agent_server.jsonrpc import Failure, Notification, Peer, Request, RequestId, Success, Violation
@@ -77,7 +78,7 @@ class Connection:
         self._answers = Answering(self._peer, transport)
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended = asyncio.Event()
-        self._paused = False
+        self._pacing = Pacing(transport, self._lanes, self._spawn)
         self._offered: Callable[[str], bool] = lambda _capability: True
         self._loop = asyncio.get_running_loop()
 
@@ -165,7 +166,7 @@ class Connection:
             self._take_several(frames)
             self._answers.in_batch = False
         if self._lanes.count > MAX_WAITING or self._transport.unsent_bytes > MAX_UNSENT_BYTES:
-            self._pause()
+            self._pacing.pause()
 
     def receive_oversized(self, head: bytes, limit_bytes: int) -> None:
         """A frame was too long and has been skipped."""
@@ -200,7 +201,7 @@ class Connection:
         if not self._opened:
             return
         if message.method == "$/cancel_request":
-            self._cancel_requested(message.params)
+            self._answers.withdraw_as_asked(message.params)
             return
         route = self._router.route(message.method)
         if route is None or route.is_request:
@@ -236,7 +237,7 @@ class Connection:
         try:
             await outcome
         except BaseException as error:
-            if isinstance(error, asyncio.CancelledError) and _being_cancelled():
+            if isinstance(error, asyncio.CancelledError) and being_cancelled():
                 raise
             logger.info("handler of %s failed: %r", route.method.name, error)
         finally:
@@ -274,6 +275,10 @@ class Connection:
         try:
             target = self._find_session(params.session_id) if route.session_scoped else self._root
             outcome = route.handler(target, params)
+        except SessionAway as away:
+            begin = partial(self._begin, request_id, route, params, session_id)
+            self._begin_later(away, params.session_id, request_id, begin)
+            return
         except BaseException as error:  # noqa: BLE001 - P5
             self._answers.refuse(request_id, error)
             return
@@ -294,6 +299,21 @@ class Connection:
             self._answers.respond(request_id, outcome)
             self.hurry()
 
+    def _begin_later(self, away: SessionAway, session_id: str, request_id: RequestId, begin: Job) -> None:
+        """Bring the session first. Whatever comes for it meanwhile waits in its lane, behind this."""
+
+        def go_on(task: asyncio.Task[None]) -> None:
+            if task.cancelled():
+                self._answers.refuse(request_id, asyncio.CancelledError())
+            elif (error := task.exception()) is not None:
+                self._answers.refuse(request_id, error)
+            else:
+                self._lanes.prepend(session_id, begin)
+            self._release(session_id)
+
+        self._lanes.hold(session_id)
+        self._spawn(away.bring()).add_done_callback(go_on)
+
     async def _answer(self, request_id: RequestId, outcome: Coroutine[Any, Any, Any]) -> None:
         """The boundary of an asynchronous handler: whatever it does becomes one answer."""
         try:
@@ -302,7 +322,7 @@ class Connection:
             if isinstance(error, asyncio.CancelledError) and self._answers.is_withdrawn(request_id):
                 error = withdrawn()
             self._answers.refuse(request_id, error)
-            if isinstance(error, asyncio.CancelledError) and _being_cancelled():
+            if isinstance(error, asyncio.CancelledError) and being_cancelled():
                 raise
             return
         if type(result) is Deferred:
@@ -321,11 +341,6 @@ class Connection:
         if self._answers.respond(request_id, result):
             run_hook(deferred.after)
         self.hurry()
-
-    def _cancel_requested(self, params: Any) -> None:
-        request_id = params.get("requestId") if type(params) is dict else None
-        if type(request_id) in (int, str) or (request_id is None and type(params) is dict and "requestId" in params):
-            self._answers.withdraw(request_id)
 
     # Sending
 
@@ -426,25 +441,3 @@ class Connection:
 
     def _release(self, session_id: str) -> None:
         self._lanes.release(session_id)
-
-    def _pause(self) -> None:
-        if not self._paused:
-            self._paused = True
-            self._transport.pause_reading()
-            self._spawn(self._resume_when_drained())
-
-    async def _resume_when_drained(self) -> None:
-        while self._lanes.count > MAX_WAITING // 2 or self._transport.unsent_bytes > MAX_UNSENT_BYTES // 2:
-            if self._transport.congested:
-                await self._transport.drained()
-            else:
-                self._lanes.shrunk.clear()
-                await self._lanes.shrunk.wait()
-        self._paused = False
-        self._transport.resume_reading()
-
-
-def _being_cancelled() -> bool:
-    """Whether the current task was really asked to stop (a handler may raise CancelledError by itself)."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -11,7 +11,7 @@ runs inside the reader and must be quick), or plain and give a `Deferred` (the a
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
 from agent_server.protocol.method import Method, NotificationMethod, RequestMethod
@@ -29,6 +29,17 @@ Handler: TypeAlias = Callable[[Any, Any], Any]
 _MARK = "__handles__"
 
 logger = logging.getLogger(__name__)
+
+
+class SessionAway(Exception):
+    """Raised where a session is looked for that is not there now and can be brought: requests wait so long.
+
+    ``bring`` brings it; what it raises is their answer. It may be called several times.
+    """
+
+    def __init__(self, bring: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        super().__init__("the session is away")
+        self.bring = bring
 
 
 class Deferred(Generic[T]):

@@ -64,6 +64,11 @@ class Lanes:
         self._waiting[session_id].append(job)
         self.count += 1
 
+    def prepend(self, session_id: str, job: Job) -> None:
+        """Queue a job before everything that waits; it came before that."""
+        self._waiting[session_id].appendleft(job)
+        self.count += 1
+
     def drop(self) -> None:
         """Forget everything that waits: nothing more is to be begun."""
         for jobs in self._waiting.values():

@@ -131,7 +131,7 @@ def describe(session: Session) -> Description:
         cost_usd=record.cost_usd,
         active_tasks=len(session.active_tool_calls) + session.turn_running,
         queued_prompts=session.queued_prompts,
-        restarts=0,
+        restarts=session.restarts,
         persist=session.spec.persist,
         parent_session_id=None,
     )

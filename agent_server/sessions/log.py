@@ -43,7 +43,7 @@ class SessionLog:
         context: Record | None = None,
         head: int = 0,
     ) -> None:
-        self._store = store
+        self.store = store
         self._session_id = session_id
         self._epoch = epoch
         self._writing_epoch = epoch
@@ -59,6 +59,10 @@ class SessionLog:
         self._run_chars = 0
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
         self.on_broken: Callable[[BaseException], None] | None = None
+
+    def successor(self, epoch: int, context: Record, head: int) -> SessionLog:
+        """The same log in the hands of the next owner, as far as it was read."""
+        return SessionLog(self.store, self._session_id, epoch, self._loop_turn, context, head)
 
     def append(self, *events: Event) -> int:
         """Append events; the seq of the last. What was streamed before them is appended first."""
@@ -96,12 +100,12 @@ class SessionLog:
             return
         run = self._take_run()
         try:
-            self._store.append(self._session_id, self._writing_epoch, (run,))
+            self.store.append(self._session_id, self._writing_epoch, (run,))
         except BaseException as error:
             self._break(error)
             raise
         self.context.text_run(run)
-        if self._store.local and not self._waiting:
+        if self.store.local and not self._waiting:
             self.visible = visible = self.head
             for attachment in self.attachments:
                 outlet = attachment.released(visible)
@@ -134,7 +138,7 @@ class SessionLog:
 
     def read(self, after: int = 0, limit: int | None = None) -> list[tuple[int, Event]]:
         """The records whose last seq is beyond ``after``, oldest first, at most ``limit``; see `EventStore.read`."""
-        return self._store.read(self._session_id, after, limit)
+        return self.store.read(self._session_id, after, limit)
 
     def detach(self, attachment: Attachment) -> None:
         """Publish to it no more. Idempotent."""
@@ -143,24 +147,26 @@ class SessionLog:
 
     def close(self) -> None:
         """Give the log back; nothing can be appended any more."""
-        if self._writing_epoch:
-            self.flush()
-        self._store.sync_soon(self._session_id)
-        self._store.release(self._session_id, self._epoch)
+        try:
+            if self._writing_epoch:
+                self.flush()
+            self.store.sync_soon(self._session_id)
+        finally:
+            self.store.release(self._session_id, self._epoch)
 
     async def synced(self) -> None:
         """Return when everything so far would outlive a loss of power: the barrier before a side effect."""
         self.flush()
-        await self._store.synced(self._session_id)
+        await self.store.synced(self._session_id)
 
     def sync_soon(self) -> None:
         """Bring it to the disk within some milliseconds, with nobody waiting."""
-        self._store.sync_soon(self._session_id)
+        self.store.sync_soon(self._session_id)
 
     @property
     def unsaved(self) -> bool:
         """Whether some of it is only in memory, because the disk is full or fails."""
-        return self._store.unsaved(self._session_id)
+        return self.store.unsaved(self._session_id)
 
     def end_loop_turn(self) -> None:
         """Store what this turn of the loop streamed."""
@@ -178,7 +184,7 @@ class SessionLog:
 
     def _append(self, events: tuple[Event, ...]) -> None:
         try:
-            last = self._store.append(self._session_id, self._writing_epoch, events)
+            last = self.store.append(self._session_id, self._writing_epoch, events)
         except BaseException as error:
             self._break(error)
             raise
@@ -191,10 +197,10 @@ class SessionLog:
             asyncio.get_running_loop().call_soon(self.on_broken, error)
 
     def _publish(self) -> None:
-        if self._store.local:
+        if self.store.local:
             self.visible = visible = self.head - len(self._run)
         else:
-            self.visible = visible = self._store.visible(self._session_id)
+            self.visible = visible = self.store.visible(self._session_id)
         for attachment in self.attachments:
             outlet = attachment.released(visible)
             if outlet is not None:

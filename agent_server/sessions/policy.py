@@ -26,6 +26,11 @@ MODES: Final = (
 )
 
 
+def restored(mode: str) -> str:
+    """The mode in which a session goes on that was in this one: what narrows holds on, anything else is `ASK`."""
+    return PLAN if mode == PLAN else ASK
+
+
 @dataclass(slots=True)
 class Policy:
     """The mode and the trust of one session (Req: AP-04..AP-07, ST-06).

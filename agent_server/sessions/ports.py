@@ -11,6 +11,7 @@ from agent_server.conversation.tool_calls import Location, ToolContent, ToolKind
 
 if TYPE_CHECKING:
     from agent_server.conversation.questions import UserAnswer, UserForm, UserVisit
+    from agent_server.sessions.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,9 @@ class Attachment(Protocol):
 
     def own_prompt(self, prompt_id: int) -> None:
         """This client sent the prompt itself and need not be told what it said."""
+
+    def succeeded(self, session: Session) -> None:
+        """The session crashed, and this instance takes its place: what was not shown by now never will be."""
 
     def begin_message(self, role: MessageRole, message_id: int) -> None:
         """The deltas that follow belong to this message."""

@@ -69,6 +69,13 @@ class Record(ModelContext):
         self.approval_subjects: dict[str, str] = {}
         """What each open question is about, by tool call."""
 
+    def emptied(self) -> Record:
+        """A record of nothing that gives no number again."""
+        record = Record()
+        for name in ("entries", "prompts", "turns", "tool_calls", "terminals"):
+            setattr(record, name, getattr(self, name))
+        return record
+
     @property
     def message_count(self) -> int:
         """Everything in the transcript: notes, messages, thoughts and tool calls (Req: ST-16)."""

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from agent_server.conversation.content import Part
 from agent_server.conversation.events import (
     ArchivedChanged,
-    Event,
     OptionChanged,
     RootsChanged,
-    SessionCreated,
-    SystemNote,
     SystemPromptSet,
     TitleChanged,
     TurnFailure,
@@ -28,7 +25,7 @@ from agent_server.sessions.approvals import Approvals
 from agent_server.sessions.entries import Entries
 from agent_server.sessions.listeners import Listeners
 from agent_server.sessions.log import SessionLog
-from agent_server.sessions.policy import ASK, MODES, Policy
+from agent_server.sessions.policy import MODES, Policy
 from agent_server.sessions.ports import Attachment
 from agent_server.sessions.prompt_queue import PromptQueue
 from agent_server.sessions.prompts import Prompt, PromptFailed, PromptOutcome, PromptStopped
@@ -49,7 +46,7 @@ MAX_TITLE_CHARS: Final = 200
 class Session:
     """A live conversation. Made by the supervisor, which also runs `work` when the first prompt comes.
 
-    Its log is empty, and it begins; or its log was read, and it goes on (`begin`, `resume`).
+    It becomes live in one of the ways in `beginnings`.
     """
 
     def __init__(
@@ -71,7 +68,10 @@ class Session:
         self.provider = spec.provider
         self.tools = spec.tools
         self.limits = spec.limits
-        self._updated_ms = now_ms()
+        self.restarts = 0
+        self.crashed = False
+        self.on_unattended: Callable[[str], None] | None = None
+        self.updated_ms = now_ms()
         self.lifecycle = Lifecycle.INITIALIZING
         self.activity = Activity.IDLE
         self.last_error: str | None = None
@@ -84,39 +84,6 @@ class Session:
         self._on_status = on_status
         self._active_tools: dict[str, str] = {}
         self._prompts = PromptQueue(self)
-
-    def begin(self) -> None:
-        """Write the beginning of an empty log; the session is live."""
-        created_at = rfc3339(self._updated_ms)
-        spec = self.spec
-        created = SessionCreated(
-            self.cwd, tuple(self.workspace.roots), created_at, self.model, spec.metadata, spec.llm_config
-        )
-        note = SystemNote(self.next_entry_id(), "info", f"Session started at {created_at}.")
-        if spec.system_prompt is None:
-            self.log.append(created, note)
-        else:
-            self.log.append(created, note, SystemPromptSet(spec.system_prompt))
-        self._move(Lifecycle.LIVE)
-
-    def resume(self, repairs: Collection[Event], updated_ms: int, *, damage: str | None = None) -> None:
-        """Go on behind a log that was read; the session is live. ``damage`` is what the user must know of that log.
-
-        It begins in the mode ``ask`` with nothing trusted, whatever was before (Req: PL-06). ``repairs`` end what the
-        log leaves open; with them it has changed since ``updated_ms``.
-        """
-        self._updated_ms = updated_ms
-        if repairs:
-            self.log.append(*repairs)
-            self.touch()
-        if damage is not None:
-            self.log.append(SystemNote(self.next_entry_id(), "error", damage))
-        if self.record.mode != ASK:
-            self.log.append(OptionChanged("mode", ASK))
-        self._work_in(self.workspace)
-        if self.spec.system_prompt is not None:
-            self.set_system_prompt(self.spec.system_prompt)
-        self._move(Lifecycle.LIVE)
 
     # What it is
 
@@ -138,7 +105,7 @@ class Session:
     @property
     def updated_at(self) -> str:
         """When its state last changed, as RFC 3339; after each prompt a later time than before (Req: SM-35)."""
-        return rfc3339(self._updated_ms)
+        return rfc3339(self.updated_ms)
 
     @property
     def model(self) -> str:
@@ -233,6 +200,23 @@ class Session:
     def detach(self, attachment: Attachment) -> None:
         """Publish to it no more; a running turn goes on."""
         self.log.detach(attachment)
+        self.left_alone()
+
+    @property
+    def unattended(self) -> bool:
+        """Whether nobody sees it and nothing happens in it (Req: EV-05)."""
+        return not (
+            self.log.attachments
+            or self.turn_active
+            or self._active_tools
+            or self.approvals.waiting
+            or self.lifecycle is not Lifecycle.LIVE
+        )
+
+    def left_alone(self) -> None:
+        """A client went or a turn ended: where none is left, the time begins after which it leaves memory."""
+        if not self.log.attachments and self.on_unattended is not None and self.lifecycle is Lifecycle.LIVE:
+            self.on_unattended(self.id)
 
     async def breathe(self) -> None:
         """Let others run; where the client does not read, wait until it does (promise P6)."""
@@ -294,6 +278,8 @@ class Session:
     def turn_ended(self, *, failed: bool) -> None:
         """The end of a turn is in the log."""
         self._set_activity(Activity.ERROR if failed else Activity.IDLE)
+        if not self.log.attachments:
+            self.left_alone()
 
     # Options
 
@@ -359,10 +345,11 @@ class Session:
         """
         if workspace.cwd != self.cwd:
             raise ValueError("a session stays in its working directory")
-        self._work_in(workspace)
+        self.work_in(workspace)
         self.entry_changed()
 
-    def _work_in(self, workspace: Workspace) -> None:
+    def work_in(self, workspace: Workspace) -> None:
+        """As `adopt`, unchecked, and for a session that is in no list yet."""
         self.workspace = workspace
         roots = tuple(workspace.roots)
         if roots != self.record.roots:
@@ -399,6 +386,7 @@ class Session:
     def terminated(self, error: str | None = None) -> None:
         """The supervisor took it out of the registry. Prompts that are still open fail, or are cancelled by a close."""
         self.last_error = error or self.last_error
+        self.crashed = error is not None
         self._entries.ended(self)
         if self.lifecycle is not Lifecycle.TERMINATED:
             self._move(Lifecycle.TERMINATED)
@@ -406,6 +394,10 @@ class Session:
         self._prompts.settle_all(PromptFailed(failure) if failure is not None else PromptStopped("cancelled"))
 
     # State
+
+    def now_lives(self) -> None:
+        """Its log is in order."""
+        self._move(Lifecycle.LIVE)
 
     def entry_changed(self) -> None:
         """Lists are to show the session as it is now."""
@@ -438,7 +430,7 @@ class Session:
 
     def touch(self) -> None:
         """Its state changed: `updated_at` grows."""
-        self._updated_ms = later(self._updated_ms)
+        self.updated_ms = later(self.updated_ms)
 
 
 def checked_title(title: str) -> str:

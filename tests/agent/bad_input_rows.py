@@ -68,6 +68,9 @@ BASES: dict[str, dict[str, Any]] = {
     "session/set_config_option": {"sessionId": "$SESSION", "configId": "mode", "value": "ask"},
     "_agent_server/session/lookup": {"sessionId": "$SESSION"},
     "_agent_server/session/info": {"sessionId": "$SESSION"},
+    "_agent_server/session/open": {"cwd": "$CWD"},
+    "_agent_server/session/detach": {"sessionId": "$SESSION"},
+    "_agent_server/events/subscribe": {"scope": "own"},
     "_agent_server/session/stop": {"sessionId": "$SESSION"},
     "_agent_server/session/status": {"sessionId": "$SESSION"},
     "_agent_server/session/snapshot": {"sessionId": "$SESSION"},
@@ -94,6 +97,7 @@ REQUIRED: dict[str, list[tuple[str, str]]] = {
         ("configId", "a string"),
         ("value", "a string or a boolean"),
     ],
+    "_agent_server/session/detach": [("sessionId", "a string")],
     "_agent_server/session/info": [("sessionId", "a string")],
     "_agent_server/session/status": [("sessionId", "a string")],
     "_agent_server/session/snapshot": [("sessionId", "a string")],
@@ -113,6 +117,11 @@ STRICT_OPTIONAL: dict[str, list[tuple[str, str]]] = {
     ],
     "session/list": [("cwd", "a string or null"), ("cursor", "a string or null")],
     "_agent_server/session/lookup": [("sessionId", "a string or null"), ("instanceId", "a string or null")],
+    "_agent_server/session/open": [
+        ("sessionId", "a string or null"),
+        ("cwd", "a string or null"),
+        ("additionalDirectories", "an array or null"),
+    ],
     "_agent_server/session/stop": [("sessionId", "a string or null"), ("instanceId", "a string or null")],
 }
 """Fields that may be left out, but not be wrong."""
@@ -345,6 +354,24 @@ PATHS = [
     ),
 ]
 
+BAD_ID = "params.sessionId may hold letters, digits, _ and -, 1 to 128 of them, and begin with no -"
+OPENINGS = [
+    row("_agent_server/session/open", params, details)
+    for params, details in (
+        ({}, "params.cwd is missing (expected a string, or a sessionId instead)"),
+        ({"cwd": MARK}, "params.cwd must be an absolute path"),
+        ({"cwd": f"/{MARK}"}, "params.cwd names no directory"),
+        ({"sessionId": f"../{MARK}", "cwd": "$CWD"}, BAD_ID),
+        ({"sessionId": f"{MARK}/", "cwd": "$CWD"}, BAD_ID),
+        ({"sessionId": f"-{MARK}", "cwd": "$CWD"}, BAD_ID),
+        ({"sessionId": "", "cwd": "$CWD"}, BAD_ID),
+        ({"sessionId": MARK * 100, "cwd": "$CWD"}, BAD_ID),
+        ({"sessionId": MARK}, "params.cwd is missing (expected a string: there is no session of this id yet)"),
+        ({"sessionId": "$OTHER", "cwd": "$CWD"}, "params.cwd must be the directory that the session works in"),
+        ({"cwd": "$CWD", "additionalDirectories": [MARK]}, "params.additionalDirectories[0] must be an absolute path"),
+    )
+]
+
 NO_PROMPT = "params.systemPrompt is not supported, as the capabilities say"
 SYSTEM_PROMPTS = [
     *(
@@ -558,6 +585,7 @@ ROWS = [
     *NUMBERS,
     *MCP_SERVERS,
     *PATHS,
+    *OPENINGS,
     *SYSTEM_PROMPTS,
     *CONTENT,
     *OPTIONS,

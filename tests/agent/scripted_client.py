@@ -20,6 +20,7 @@ from agent_server.agent.features import Features
 from agent_server.agent.service import AgentService
 from agent_server.cli.compose import LazyTools
 from agent_server.protocol.extensions import EXTENSION_AGENT_METHODS, EXTENSION_CLIENT_METHODS
+from agent_server.protocol.extensions.faults import FAULT_METHODS
 from agent_server.protocol.method import RequestMethod
 from agent_server.protocol.v1.methods import AGENT_METHODS, CLIENT_METHODS
 from agent_server.protocol.v1.unstable.methods import UNSTABLE_AGENT_METHODS, UNSTABLE_CLIENT_METHODS
@@ -41,7 +42,9 @@ FILES = {"fs": {"readTextFile": True, "writeTextFile": True}}
 
 
 _KNOWN_TO_CLIENTS = {m.name: m for m in (*CLIENT_METHODS, *EXTENSION_CLIENT_METHODS, *UNSTABLE_CLIENT_METHODS)}
-_KNOWN_TO_AGENTS = {m.name: m for m in (*AGENT_METHODS, *EXTENSION_AGENT_METHODS, *UNSTABLE_AGENT_METHODS)}
+_KNOWN_TO_AGENTS = {
+    m.name: m for m in (*AGENT_METHODS, *EXTENSION_AGENT_METHODS, *UNSTABLE_AGENT_METHODS, *FAULT_METHODS)
+}
 
 
 class Silence:

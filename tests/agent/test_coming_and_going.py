@@ -48,9 +48,11 @@ async def test_nothing_is_kept_of_a_session_that_somebody_else_ended(tmp_path: P
             assert broken is not None
             broken(RuntimeError("it broke"))
             del broken
+            await made.supervisor.restarts.decided(session_id)
+            assert made.session(session_id).restarts == 1
         else:
             await other.call(ender, sessionId=session_id)
-        assert len(made.stopped) == 1
+            assert len(made.stopped) == 1
         await client.call("session/list")
         gc.collect()
         assert session() is None

@@ -88,6 +88,8 @@ def test_every_setting_can_be_given_in_each_of_the_ways_that_a_user_has(place: P
         log_level="debug",
         trace_file="/t",
         command_timeout_s=9,
+        idle_timeout_s=5,
+        enable_test_faults=True,
         unstable=True,
         store="memory",
         store_dir="/s",

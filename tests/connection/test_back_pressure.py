@@ -72,7 +72,7 @@ async def piped(drain_s: float = 0.1) -> AsyncIterator[Pipes]:
 async def until_paused(pipes: Pipes) -> int:
     """Wait until it takes no more work; how many bytes it then holds for us."""
     async with asyncio.timeout(WAIT_S):
-        while not pipes.agent.connection._paused:
+        while not pipes.agent.connection._pacing.paused:
             await asyncio.sleep(0)
     return pipes.transport.unsent_bytes
 
@@ -93,7 +93,7 @@ def test_the_reader_pauses_at_1_mib_of_unsent_answers_and_goes_on_when_they_have
             answers = await pipes.hear(count)
             await asyncio.wait_for(saying, WAIT_S)
             assert [body["id"] for body in answers] == list(range(count))
-            assert not pipes.agent.connection._paused
+            assert not pipes.agent.connection._pacing.paused
             await pipes.say_all(orjson.dumps(deed("next", "fine")) + b"\n")
             assert (await pipes.hear(1))[0]["id"] == "next"
             os.close(pipes.say_fd)
@@ -136,7 +136,7 @@ def test_the_reader_pauses_at_4096_waiting_jobs_and_handles_all_of_them_in_order
             wire.say(cancel(), *(prompt(number, "count") for number in range(count)))
             await wire.until(lambda: True)
             async with asyncio.timeout(WAIT_S):
-                while not agent.connection._paused:
+                while not agent.connection._pacing.paused:
                     await asyncio.sleep(0)
             wire.say(deed("unread", "count"))
             for _ in range(20):

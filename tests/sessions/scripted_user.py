@@ -9,6 +9,7 @@ from typing import Any
 from agent_server.conversation.events import Event, MessageRole
 from agent_server.conversation.questions import UserAnswer, UserForm, UserVisit
 from agent_server.sessions.ports import ApprovalQuestion, Outlet
+from agent_server.sessions.session import Session
 
 LIMIT_S = 5.0
 
@@ -75,6 +76,8 @@ class ScriptedUser:
         return "approve"
 
     def own_prompt(self, prompt_id: int) -> None: ...
+
+    def succeeded(self, session: Session) -> None: ...
 
     def begin_message(self, role: MessageRole, message_id: int) -> None: ...
 

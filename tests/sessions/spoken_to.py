@@ -57,6 +57,12 @@ class Asked:
         return outcome
 
 
+async def lives_again(supervisor: SessionSupervisor, session_id: str) -> Session:
+    """The next instance of a session that has just crashed."""
+    await asyncio.wait_for(supervisor.restarts.decided(session_id), 5)
+    return supervisor.get(session_id)
+
+
 class MortalStore(MemoryStore):
     """A store that takes nothing for a session any more from an event of this type on, until it is `mended`."""
 
@@ -82,6 +88,8 @@ class Silent:
     can_ask: frozenset[str] = frozenset()
 
     def own_prompt(self, prompt_id: int) -> None: ...
+
+    def succeeded(self, session: object) -> None: ...
 
     def begin_message(self, role: object, message_id: int) -> None: ...
 

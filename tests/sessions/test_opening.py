@@ -46,7 +46,7 @@ from agent_server.tools.tool import ToolResult
 from tests.agent.puppets import PuppetModel, PuppetTool, forever, say, wants
 from tests.agent.scripted_client import in_loop
 
-from .spoken_to import Asked, MortalStore, Silent, events_of, spec
+from .spoken_to import Asked, MortalStore, Silent, events_of, lives_again, spec
 
 
 async def closed_after(supervisor: SessionSupervisor, session: Session, *prompts: str) -> None:
@@ -276,7 +276,7 @@ async def test_a_turn_in_which_the_session_crashed_ends_as_interrupted(tmp_path:
         assert supervisor.live() == []
         store.mended()
 
-        second = await supervisor.open(first.id, spec(tmp_path, model, tool))
+        second = await lives_again(supervisor, first.id)
         events = events_of(store, first.id)
         repairs = events[max(i for i, event in enumerate(events) if type(event) is ApprovalOpened) + 1 :]
         why = (TextPart(CALL_INTERRUPTED),)
@@ -312,6 +312,7 @@ async def test_a_repaired_log_needs_no_second_repair(tmp_path: Path) -> None:
         assert isinstance(await asked.outcome(), PromptFailed)
         store.mended()
         logs: list[list[Event]] = []
+        await lives_again(supervisor, session.id)
         for _ in range(2):
             await supervisor.open(session.id, spec(tmp_path, model))
             logs.append(events_of(store, session.id))
@@ -322,7 +323,7 @@ async def test_a_repaired_log_needs_no_second_repair(tmp_path: Path) -> None:
 
 @pytest.mark.req("ST-06")
 @in_loop
-async def test_a_session_comes_back_in_the_mode_ask_and_trusts_nothing(tmp_path: Path) -> None:
+async def test_a_session_comes_back_in_the_mode_plan_if_it_was_in_it_and_trusts_nothing(tmp_path: Path) -> None:
     store = MemoryStore()
     async with SessionSupervisor(store) as supervisor:
         first = supervisor.create(spec(tmp_path, PuppetModel()))
@@ -330,8 +331,13 @@ async def test_a_session_comes_back_in_the_mode_ask_and_trusts_nothing(tmp_path:
         first.policy.session_trust.add("write_file")
         await supervisor.stop(first.id)
         second = await supervisor.open(first.id, spec(tmp_path, PuppetModel()))
-        assert second.snapshot().mode == "ask"
+        assert (second.snapshot().mode, second.status) == ("plan", "plan")
         assert second.policy.session_trust == set()
+        second.set_mode("ask")
+        second.log.append(OptionChanged("mode", "of a later version"))
+        await supervisor.stop(first.id)
+        third = await supervisor.open(first.id, spec(tmp_path, PuppetModel()))
+        assert third.snapshot().mode == "ask"
         assert events_of(store, first.id)[-1] == OptionChanged("mode", "ask")  # the log says so too
 
 

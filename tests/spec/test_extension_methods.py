@@ -31,13 +31,14 @@ async def new(client: ScriptedClient, cwd: Path, **more: Any) -> tuple[str, Fram
 async def test_our_methods_are_advertised_begin_with_an_underscore_and_are_all_answered(tmp_path: Path) -> None:
     async with house(forever(say("hi"))) as made:
         client = made.join()
-        result = await client.call("initialize", protocolVersion=1)
+        result = await client.call("initialize", protocolVersion=1, clientCapabilities=OPTED_IN)
         ours = result["agentCapabilities"]["_meta"]["agent_server"]
         assert all(name.startswith("_agent_server/") for name in (*ours["methods"], *ours["notifications"]))
         for name in ours["methods"]:
             session_id = await client.new_session(str(tmp_path))
             await client.run(session_id, "hello")
-            await client.call(name, **({"days": 1} if name.endswith("/prune") else {"sessionId": session_id}))
+            wanted = {"days": 1} if name.endswith("/prune") else {"sessionId": session_id, "scope": "own"}
+            await client.call(name, **wanted)
 
 
 @pytest.mark.spec("N-79")
@@ -205,9 +206,12 @@ async def test_a_crash_is_told_once_and_behind_the_errors_of_its_prompts(tmp_pat
         store.victim = session_id
         model.finish(1, "lost")
         assert (await client.answer(prompt))["error"]["code"] == -32603
-        await client.call("session/list")
+        await client.until(lambda: notified(client, "stopped"))
         names = {"sessionId": session_id, "instanceId": meta["instanceId"]}
-        assert notified(client, "stopped") == [{**names, "reason": "crash"}]
+        assert notified(client, "stopped") == [{**names, "reason": "restart_exhausted"}]
+        assert notified(client, "restarted") == []
+        (died,) = [one for one in notified(client, "status") if one["status"] == "terminated"]
+        assert (died["previousStatus"], died["error"]) == ("thinking", "the session crashed (OSError)")
 
 
 @pytest.mark.spec("N-07", "N-79")
@@ -238,6 +242,7 @@ async def test_a_session_that_is_opened_again_is_introduced_behind_the_answer(tm
         answered = other.position(lambda frame: frame.get("id") == request)
         assert [one["status"] for one in notified(other, "status")] == ["idle"]
         introduced = other.position(lambda frame: frame.get("method") == OURS + "status")
-        assert introduced == answered + 1
+        assert introduced == answered + 2  # behind what says that the session lives again
+        assert other.frames[answered + 1]["method"] == OURS + "created"
         await other.run(session_id)
         assert [one["status"] for one in notified(other, "status")] == ["idle", "thinking", "idle"]

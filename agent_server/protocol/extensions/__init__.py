@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING, Final
 from agent_server.protocol.method import MethodTable, NotificationMethod, RequestMethod, Scope, Side
 
 if TYPE_CHECKING:
+    from agent_server.protocol.extensions.events import (
+        SessionCreatedNotification,
+        SessionRestartedNotification,
+        SubscribeRequest,
+        SubscribeResponse,
+    )
     from agent_server.protocol.extensions.history import (
         EventsAfterRequest,
         EventsAfterResponse,
@@ -19,6 +25,12 @@ if TYPE_CHECKING:
         ExportSessionResponse,
         PruneStoreRequest,
         PruneStoreResponse,
+    )
+    from agent_server.protocol.extensions.opening import (
+        DetachSessionRequest,
+        DetachSessionResponse,
+        OpenSessionRequest,
+        OpenSessionResponse,
     )
     from agent_server.protocol.extensions.sessions import (
         ListLiveSessionsRequest,
@@ -44,6 +56,8 @@ OPT_IN: Final = "_meta.agent_server"
 
 _MODELS = "agent_server.protocol.extensions.sessions"
 _HISTORY = "agent_server.protocol.extensions.history"
+_OPENING = "agent_server.protocol.extensions.opening"
+_EVENTS = "agent_server.protocol.extensions.events"
 
 SESSION_LOOKUP: Final[RequestMethod[LookupSessionRequest, LookupSessionResponse]] = RequestMethod(
     "_agent_server/session/lookup",
@@ -119,6 +133,46 @@ STORE_PRUNE: Final[RequestMethod[PruneStoreRequest, PruneStoreResponse]] = Reque
     OPT_IN,
 )
 
+SESSION_OPEN: Final[RequestMethod[OpenSessionRequest, OpenSessionResponse]] = RequestMethod(
+    "_agent_server/session/open",
+    Side.AGENT,
+    Scope.NAMED,
+    f"{_OPENING}:OpenSessionRequest",
+    f"{_OPENING}:OpenSessionResponse",
+    OPT_IN,
+    exclusive=True,
+)
+SESSION_DETACH: Final[RequestMethod[DetachSessionRequest, DetachSessionResponse]] = RequestMethod(
+    "_agent_server/session/detach",
+    Side.AGENT,
+    Scope.NAMED,
+    f"{_OPENING}:DetachSessionRequest",
+    f"{_OPENING}:DetachSessionResponse",
+    OPT_IN,
+)
+EVENTS_SUBSCRIBE: Final[RequestMethod[SubscribeRequest, SubscribeResponse]] = RequestMethod(
+    "_agent_server/events/subscribe",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_EVENTS}:SubscribeRequest",
+    f"{_EVENTS}:SubscribeResponse",
+    OPT_IN,
+)
+
+SESSION_CREATED: Final[NotificationMethod[SessionCreatedNotification]] = NotificationMethod(
+    "_agent_server/session/created",
+    Side.CLIENT,
+    Scope.CONNECTION,
+    f"{_EVENTS}:SessionCreatedNotification",
+    OPT_IN,
+)
+SESSION_RESTARTED: Final[NotificationMethod[SessionRestartedNotification]] = NotificationMethod(
+    "_agent_server/session/restarted",
+    Side.CLIENT,
+    Scope.CONNECTION,
+    f"{_EVENTS}:SessionRestartedNotification",
+    OPT_IN,
+)
 SESSION_STATUS_CHANGED: Final[NotificationMethod[SessionStatusNotification]] = NotificationMethod(
     "_agent_server/session/status",
     Side.CLIENT,
@@ -153,16 +207,24 @@ EXTENSION_AGENT_METHODS: Final = MethodTable(
     SESSION_LOOKUP,
     SESSION_INFO,
     SESSION_LIST_LIVE,
+    SESSION_OPEN,
+    SESSION_DETACH,
     SESSION_STOP,
     SESSION_STATUS,
     SESSION_SNAPSHOT,
     SESSION_EXPORT,
     EVENTS_AFTER,
     STORE_PRUNE,
+    EVENTS_SUBSCRIBE,
 )
 """What our agent answers besides ACP."""
 
 EXTENSION_CLIENT_METHODS: Final = MethodTable(
-    SESSION_STATUS_CHANGED, SESSION_STOPPED, SESSION_SAVE_FAILED, SESSION_SAVE_RECOVERED
+    SESSION_CREATED,
+    SESSION_STATUS_CHANGED,
+    SESSION_RESTARTED,
+    SESSION_STOPPED,
+    SESSION_SAVE_FAILED,
+    SESSION_SAVE_RECOVERED,
 )
 """What our agent tells clients that opted in."""

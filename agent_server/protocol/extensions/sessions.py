@@ -11,7 +11,9 @@ from pydantic import Field
 
 from agent_server.protocol.model import Model
 
-StopReason: TypeAlias = Literal["closed", "deleted", "archived", "crash", "shutdown"]
+StopReason: TypeAlias = Literal[
+    "closed", "deleted", "archived", "idle_timeout", "crash", "restart_exhausted", "shutdown"
+]
 Activity: TypeAlias = Literal["idle", "thinking", "tool_executing", "error"]
 SessionStatus: TypeAlias = Literal[
     "initializing", "idle", "plan", "thinking", "tool_executing", "error", "terminating", "terminated"
@@ -149,17 +151,18 @@ class SessionSnapshot(Model):
 
 
 class SessionStatusNotification(Model):
-    """The status of a session changed. (Req: ST-07, SM-28..SM-30)"""
+    """The status of a session changed; ``error`` says what it died of. (Req: ST-07, SM-28..SM-31)"""
 
     session_id: str
     instance_id: str
     status: SessionStatus
     previous_status: SessionStatus
     at: str
+    error: str | None = None
 
 
 class SessionStoppedNotification(Model):
-    """A session ended; exactly one for each instance. (Req: SM-14)"""
+    """A session ended; exactly one for each instance, unless it was restarted. (Req: SM-14)"""
 
     session_id: str
     instance_id: str
