@@ -113,9 +113,10 @@ async def _bring_up_to_date(store: FileStore, catalogue: Catalogue) -> None:
     """Have what servers that died left behind in the catalogue; and everything, where that is new."""
     from agent_server.sessions.entries import Entries
     from agent_server.sessions.indexing import Indexing
+    from agent_server.store.leftovers import Leftovers
 
     entries = Entries(catalogue)
-    entries.indexing = Indexing(store, entries)
+    entries.indexing = Indexing(store, Leftovers(store.directory), entries)
     await entries.page(limit=1)
 
 
