@@ -148,17 +148,22 @@ class SessionSupervisor(Registry):
     async def open(self, session_id: str, spec: SessionSpec) -> Session:
         """The live session with this id; where there is none, its log is read and it lives again as a new instance.
 
-        A turn that the log breaks off in ends as interrupted. ``spec`` is only for a session that was not live.
+        A turn that the log breaks off in ends as interrupted. ``spec`` is only for a session that was not live. One
+        that crashed and is about to live again is waited for.
 
         Raises:
             SessionNotFound: there is no such log, or the supervisor has ended.
-            SessionConflict: ``restart_pending``; it crashed, and will live again by itself (Req: SM-05).
             ValueError: the session works in another directory than the spec's.
         """
+        await self.restarts.decided(session_id)
         return await self._live_or_opened(session_id, spec, may_create=False)
 
     async def open_or_create(self, session_id: str, spec: SessionSpec) -> Session:
-        """As `open`; where there is no log of that id, one is begun (Req: SM-05)."""
+        """As `open`; where there is no log of that id, one is begun.
+
+        Raises:
+            SessionConflict: ``restart_pending``; it crashed, and will live again by itself (Req: SM-05).
+        """
         return await self._live_or_opened(session_id, spec, may_create=True)
 
     async def _live_or_opened(self, session_id: str, spec: SessionSpec, *, may_create: bool) -> Session:

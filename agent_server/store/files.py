@@ -215,6 +215,9 @@ class FileStore:
     def acquire(self, session_id: str) -> int:
         """Take the session over."""
         log = self._logs.get(session_id)
+        if log is not None and log.epoch is None and log.made and not log.tail:
+            self._drop(log)  # its file says that it was given up, so somebody else may take it just now
+            log = None
         if log is None:
             if not is_session_id(session_id):
                 raise UnknownSession(session_id)
@@ -277,8 +280,9 @@ class FileStore:
 
     def _drop(self, log: OpenLog) -> None:
         """Of a log that was given up and is saved, nothing is kept."""
-        if log.epoch is None and self._logs.get(log.session_id) is log:
-            del self._logs[log.session_id]
+        if log.epoch is None:
+            if self._logs.get(log.session_id) is log:
+                del self._logs[log.session_id]
             self._open.pop(log, None)
             log.close()
 

@@ -126,6 +126,20 @@ def test_a_session_that_was_given_up_is_free_though_its_server_lives(tmp_path: P
     assert numbers(second)[-2:] == [9, 10]
 
 
+def test_whoever_takes_a_session_back_before_it_is_synced_owns_it_for_everybody(tmp_path: Path) -> None:
+    async def give_up_and_take_back() -> None:
+        store, other = written(tmp_path), FileStore(str(tmp_path))
+        store.release("s", store.acquire("s"))
+        epoch = store.acquire("s")
+        with pytest.raises(SessionBusy):
+            other.acquire("s")
+        store.append("s", epoch, [note(4)])
+        await store.synced("s")
+        assert numbers(other) == [1, 2, 3, 4]
+
+    asyncio.run(give_up_and_take_back())
+
+
 def test_the_late_word_of_a_former_owner_is_refused_and_counts_for_nothing(tmp_path: Path) -> None:
     former = written(tmp_path)
     epoch = former.acquire("s")
