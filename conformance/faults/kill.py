@@ -2,8 +2,8 @@
 
 Each run starts the agent on a store, lists and loads every session that it should hold, compares what the replay shows
 with what the client had seen, has all sessions work at once, and sends SIGKILL at a random instant. Every whole line
-that the agent wrote until then counts as seen. Some kills come while the agent is still starting or loading. A store serves
-several runs, so that what was recovered is killed again; deleted sessions must stay away.
+that the agent wrote until then counts as seen. Some kills come while the agent is still starting or loading. A store
+serves several runs, so that what was recovered is killed again; deleted sessions must stay away.
 
 Exit status: 0 nothing was lost, 1 something was, 2 the command line is wrong.
 """

@@ -41,7 +41,7 @@ class Seen:
     """One session as a client knows it. Feed it `prompted`, `take` and `answered`, in the order of the wire.
 
     ``running``: a prompt of which something was seen has not been answered. ``prompts``: the texts of those prompts of
-    which anything was seen, in their order. ``marks``: how often something was taken, which tells apart two moments.
+    which anything was seen, in their order. ``waiting``: the text of one of which nothing was seen yet.
     """
 
     messages: dict[str, Message] = field(default_factory=dict)
@@ -51,13 +51,12 @@ class Seen:
     plan: list[Any] | None = None
     title: str | None = None
     running: bool = False
-    marks: int = 0
-    _waiting: str | None = None
+    waiting: str | None = None
     _nameless: str | None = None
 
     def prompted(self, text: str) -> None:
         """Note a prompt that is being sent. It counts when the agent shows anything of its turn."""
-        self._waiting = text
+        self.waiting = text
         self._nameless = None
 
     def answered(self) -> None:
@@ -67,7 +66,6 @@ class Seen:
 
     def take(self, update: Mapping[str, Any]) -> None:
         """Fold one ``session/update``."""
-        self.marks += 1
         kind = update.get("sessionUpdate")
         if kind in CHUNKS:
             self._chunk(str(kind), update)
@@ -82,9 +80,9 @@ class Seen:
             self.title = str(update["title"])
 
     def _begun(self) -> None:
-        if self._waiting is not None:
-            self.prompts.append(self._waiting)
-            self._waiting = None
+        if self.waiting is not None:
+            self.prompts.append(self.waiting)
+            self.waiting = None
             self.running = True
 
     def _chunk(self, kind: str, update: Mapping[str, Any]) -> None:
@@ -97,7 +95,7 @@ class Seen:
             self.order.append(key)
         text = _text(update.get("content"))
         message.text += text
-        if kind == "user_message_chunk" and self._waiting is None:
+        if kind == "user_message_chunk" and self.waiting is None:
             self.prompts = self.user_texts()
 
     def _key(self, kind: str, message_id: object) -> str:
@@ -127,11 +125,13 @@ def _text(content: object) -> str:
     return orjson.dumps(content).decode()
 
 
-def losses(seen: Seen, replay: Seen) -> list[str]:
+def losses(seen: Seen, replay: Seen, *, settled: bool = True) -> list[str]:
     """What was seen and is not in the replay, in words. None: everything is there, or further on.
 
-    Only a turn that was running may be further on. Whatever ran must have ended in the replay.
+    Only a turn that was running may be further on. Whatever ran must have ended in the replay. ``settled``: what was
+    seen is the last that was seen before the replay; without it there may be further turns.
     """
+    exact = settled and not seen.running and seen.waiting is None
     found = [*_lost_prompts(seen.prompts, replay.user_texts())]
     for key, message in seen.messages.items():
         if message.kind != "user_message_chunk" or key in replay.messages:
@@ -140,9 +140,9 @@ def losses(seen: Seen, replay: Seen) -> list[str]:
         found += _lost_call(call_id, call, replay.calls.get(call_id))
     found += [f"call {call_id} has not ended" for call_id, call in replay.calls.items() if not call.ended]
     found += _lost_order(seen.order, replay.order)
-    if seen.plan is not None and not _kept(seen.plan, replay.plan, exact=not seen.running):
+    if seen.plan is not None and not _kept(seen.plan, replay.plan, exact=exact):
         found.append(f"the plan is {_shown(replay.plan)} instead of {_shown(seen.plan)}")
-    if seen.title is not None and not _kept(seen.title, replay.title, exact=not seen.running):
+    if seen.title is not None and not _kept(seen.title, replay.title, exact=exact):
         found.append(f"the title is {replay.title!r} instead of {seen.title!r}")
     return found
 

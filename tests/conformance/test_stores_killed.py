@@ -80,8 +80,8 @@ def test_a_prompt_that_was_begun_must_be_told_and_one_that_was_not_need_not() ->
 
 
 def test_titles_and_plans_come_back() -> None:
-    title = {"sessionUpdate": "session_info_update", "title": "A title"}
-    plan = {"sessionUpdate": "plan", "entries": [{"content": "x"}]}
+    title: dict[str, object] = {"sessionUpdate": "session_info_update", "title": "A title"}
+    plan: dict[str, object] = {"sessionUpdate": "plan", "entries": [{"content": "x"}]}
     seen = told(title, plan, answered=True)
     assert losses(seen, replayed(title, plan)) == []
     assert len(losses(seen, replayed())) == 2
