@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from orjson import dumps
 
+from agent_server.conversation.holdable import holdable
+
 MAX_UPDATE_BYTES: Final = 8 * 1024 * 1024 - 64 * 1024
 """What remains of a frame beside its envelope."""
 
-_MAX_DEPTH: Final = 64
-_INT64: Final = 2**63
 _CUTS: Final = ((256 * 1024, 64), (16 * 1024, 32), (256, 8))
 """Characters of a text and items of a list that are kept, tried in this order."""
 
@@ -39,21 +39,6 @@ def encoded(update: dict[str, Any]) -> bytes:
             break
         data = dumps(_cut(update, most_chars, most_items))
     return data
-
-
-def holdable(value: Any, depth: int = 0) -> Any:
-    """The value with everything that JSON cannot hold replaced by a text that stands for it."""
-    if depth > _MAX_DEPTH:
-        return "[nested too deeply to be shown]"
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {holdable(str(key)): holdable(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [holdable(item, depth + 1) for item in value]
-    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < _INT64):
-        return value
-    return holdable(str(value))
 
 
 def _cut(value: Any, most_chars: int, most_items: int) -> Any:

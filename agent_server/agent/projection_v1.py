@@ -12,7 +12,6 @@ from typing import Any, Final
 import orjson
 
 from agent_server.agent.content import MAX_SHOWN_CHARS, block_of, shown
-from agent_server.agent.fitting import holdable
 from agent_server.conversation.content import TextPart
 from agent_server.conversation.events import (
     CompactionBegan,
@@ -37,6 +36,7 @@ from agent_server.conversation.events import (
     TurnStarted,
     UsageReported,
 )
+from agent_server.conversation.holdable import holdable
 from agent_server.conversation.tool_calls import (
     FileChange,
     Location,

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from itertools import count
 
 from agent_server.conversation.events import Event, TextRun
+from agent_server.store.seqs import deltas, last_seqs
 from agent_server.store.store import Fenced, SessionExists, UnknownSession
-
-Watcher = Callable[[int], None]
+from agent_server.store.watching import Watcher, Watchers
 
 
 class _Log:
@@ -22,8 +22,7 @@ class _Log:
         self.head = 0
         self.events: list[Event] = []
         self.last_seqs: list[int] = []
-        # A tuple that is replaced, so that a watcher may unsubscribe while watchers are called.
-        self.watchers: tuple[Watcher, ...] = ()
+        self.watchers = Watchers()
 
 
 class MemoryStore:
@@ -36,7 +35,7 @@ class MemoryStore:
         # One counter for all sessions: an owner stays fenced out even if its session is purged and created anew.
         self._epochs = count(1)
 
-    def create(self, session_id: str) -> int:
+    def create(self, session_id: str, *, fresh: bool = False) -> int:
         """Begin an empty log."""
         if session_id in self._logs:
             raise SessionExists(session_id)
@@ -53,18 +52,18 @@ class MemoryStore:
             raise Fenced(session_id, epoch, log.owner)
         if len(events) == 1:
             event = events[0]
-            head = log.head + (1 if type(event) is not TextRun else _deltas(event))
+            head = log.head + (1 if type(event) is not TextRun else deltas(event))
             log.events.append(event)
             log.last_seqs.append(head)
         else:
-            last_seqs = _last_seqs(log.head, events)
-            head = last_seqs[-1] if last_seqs else log.head
+            seqs = last_seqs(log.head, events)
+            head = seqs[-1] if seqs else log.head
             log.events.extend(events)
-            log.last_seqs.extend(last_seqs)
+            log.last_seqs.extend(seqs)
         if head != log.head:
             log.head = head
             if log.watchers:
-                _tell(log)
+                log.watchers.tell(lambda: log.head)
         return log.head
 
     def read(self, session_id: str, after: int = 0, limit: int | None = None) -> list[tuple[int, Event]]:
@@ -97,23 +96,21 @@ class MemoryStore:
         """Nothing here is meant to be saved."""
         return False
 
+    def damage(self, session_id: str) -> str | None:
+        """Nothing is ever wrong."""
+        return None
+
+    def written_ms(self, session_id: str) -> int | None:
+        """Nobody keeps it."""
+        return None
+
     def visible(self, session_id: str) -> int:
         """The last seq."""
         return self._log(session_id).head
 
     def watch(self, session_id: str, callback: Watcher) -> Callable[[], None]:
         """Call ``callback`` after each append; the returned function ends that."""
-        log = self._log(session_id)
-
-        # A function of its own for each subscription: the same callback may be subscribed twice.
-        def watcher(seq: int) -> None:
-            callback(seq)
-
-        def unsubscribe() -> None:
-            log.watchers = tuple(other for other in log.watchers if other is not watcher)
-
-        log.watchers = (*log.watchers, watcher)
-        return unsubscribe
+        return self._log(session_id).watchers.add(callback)
 
     def purge(self, session_id: str) -> None:
         """Forget the session."""
@@ -124,28 +121,3 @@ class MemoryStore:
             return self._logs[session_id]
         except KeyError:
             raise UnknownSession(session_id) from None
-
-
-def _deltas(run: TextRun) -> int:
-    if run.count < 1:
-        raise ValueError(f"a text run holds at least one delta, not {run.count}")
-    return run.count
-
-
-def _last_seqs(head: int, events: Sequence[Event]) -> list[int]:
-    last_seqs = []
-    for event in events:
-        head += _deltas(event) if type(event) is TextRun else 1
-        last_seqs.append(head)
-    return last_seqs
-
-
-def _tell(log: _Log) -> None:
-    for watcher in log.watchers:
-        try:
-            # Read anew each time: a watcher may itself append, and no later watcher may then hear an older seq.
-            watcher(log.head)
-        except Exception:
-            import logging
-
-            logging.getLogger(__name__).exception("a watcher of the store failed")

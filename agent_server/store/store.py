@@ -64,6 +64,15 @@ class SessionBusy(AgentServerError):
         self.started_at = started_at
 
 
+class NewerLog(AgentServerError):
+    """A later version of agent-server wrote to this log: it can be read as far as that, and not be gone on with."""
+
+    def __init__(self, session_id: str, log_format: int) -> None:
+        super().__init__(f"session {session_id} was written by a later version (format {log_format})")
+        self.session_id = session_id
+        self.log_format = log_format
+
+
 class EventStore(Protocol):
     """Where the logs live. Only `synced` awaits: a local store is done on return, a remote one raises `visible` later.
 
@@ -74,8 +83,10 @@ class EventStore(Protocol):
 
     local: bool
 
-    def create(self, session_id: str) -> int:
+    def create(self, session_id: str, *, fresh: bool = False) -> int:
         """Begin an empty log; the caller owns it under the returned epoch.
+
+        ``fresh``: the id was drawn at random just now, so that nobody need look whether there is such a log.
 
         Raises:
             SessionExists: there is a log already.
@@ -93,7 +104,8 @@ class EventStore(Protocol):
     def read(self, session_id: str, after: int = 0, limit: int | None = None) -> list[tuple[int, Event]]:
         """The records whose last seq is beyond ``after``, oldest first, at most ``limit`` records, each with that seq.
 
-        There may be fewer, so that a page does not grow large; none at all means the end. A cursor inside a text run gives the whole run again: the log keeps no boundaries between its deltas.
+        There may be fewer, so that a page does not grow large; none at all means the end. A cursor inside a text run
+        gives the whole run again: the log keeps no boundaries between its deltas.
 
         Raises:
             UnknownSession: there is no such log.
@@ -105,6 +117,7 @@ class EventStore(Protocol):
         Raises:
             UnknownSession: there is no such log.
             SessionBusy: another server owns it, and lives.
+            NewerLog: a later version wrote to it.
         """
 
     def release(self, session_id: str, epoch: int) -> None:
@@ -128,6 +141,12 @@ class EventStore(Protocol):
 
     def unsaved(self, session_id: str) -> bool:
         """Whether some of it is only in this process's memory, because the disk is full or fails."""
+
+    def damage(self, session_id: str) -> str | None:
+        """What is wrong with the log and where, as a sentence, once it was read to its end; None where nothing is."""
+
+    def written_ms(self, session_id: str) -> int | None:
+        """When the last record that was appended or read was written, in milliseconds since 1970; None: not known."""
 
     def visible(self, session_id: str) -> int:
         """The highest seq that may be shown to anybody; 0 for an empty log. A local store's is its last seq.

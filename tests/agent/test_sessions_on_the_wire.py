@@ -57,7 +57,7 @@ async def test_a_store_that_refuses_a_new_log_makes_an_error_and_no_session(tmp_
     class FullStore(MemoryStore):
         full = True
 
-        def create(self, session_id: str) -> int:
+        def create(self, session_id: str, *, fresh: bool = False) -> int:
             if self.full:
                 raise OSError("no space left")
             return super().create(session_id)

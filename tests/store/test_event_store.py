@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 
 import pytest
@@ -9,10 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_server.conversation.events import Event, SystemNote, TextRun
+from agent_server.store.files import FileStore
 from agent_server.store.memory import MemoryStore
 from agent_server.store.store import EventStore, Fenced, SessionExists, UnknownSession
 
-STORES: list[Callable[[], EventStore]] = [MemoryStore]
+
+def files() -> EventStore:
+    return FileStore(tempfile.mkdtemp())
+
+
+STORES: list[Callable[[], EventStore]] = [MemoryStore, files]
 every_store = pytest.mark.parametrize("make", STORES, ids=lambda make: make.__name__)
 
 

@@ -1,0 +1,115 @@
+"""The lines of the store's files: each carries the CRC-32 of what follows it, so that a torn or damaged one is known.
+
+``crc SP json LF``; the JSON of what one append wrote begins with its seqs. It holds no line feed, so lines can be found
+again behind a damaged place.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+from zlib import crc32
+
+import orjson
+
+READ_BYTES: Final = 256 * 1024
+CRC_CHARS: Final = 8
+_SEQS: Final = b'{"seq":['
+
+
+class Entry(NamedTuple):
+    """A line that is whole: where it begins, where the next one does, its seqs and its JSON text.
+
+    The seqs are 0 where the line has none.
+    """
+
+    offset: int
+    end: int
+    first: int
+    last: int
+    text: bytes
+
+
+class Bad(NamedTuple):
+    """What is no whole line, and where. ``torn``: nothing that is whole comes behind it."""
+
+    offset: int
+    torn: bool
+
+
+def line_of(value: dict[str, Any]) -> bytes:
+    """A line without seqs."""
+    return framed(orjson.dumps(value))
+
+
+def framed(text: bytes) -> bytes:
+    """A line with this JSON text."""
+    return b"%08x %b\n" % (crc32(text), text)
+
+
+def framed_in_pieces(text: bytes) -> tuple[bytes, bytes, bytes]:
+    """The same in pieces, for a text that is too long to be copied."""
+    return b"%08x " % crc32(text), text, b"\n"
+
+
+def parse(line: bytes, offset: int) -> Entry | None:
+    """The line (without its line feed) at that offset; None if it is not whole."""
+    if len(line) <= CRC_CHARS or line[CRC_CHARS] != 0x20:
+        return None
+    text = line[CRC_CHARS + 1 :]
+    end = offset + len(line) + 1
+    try:
+        if int(line[:CRC_CHARS], 16) != crc32(text):
+            return None
+        if not text.startswith(_SEQS):
+            return Entry(offset, end, 0, 0, text)
+        first, last = text[len(_SEQS) : text.index(b"]")].split(b",")
+        return Entry(offset, end, int(first), int(last), text)
+    except ValueError:
+        return None
+
+
+def read_lines(descriptor: int, offset: int = 0, size: int | None = None) -> Iterator[Entry | Bad]:
+    """The lines of a file from an offset on, which is the beginning of one, up to ``size`` or its end.
+
+    Ends with a `Bad` where one is met. The file may grow meanwhile.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    rest = bytearray()
+    start = offset
+    while True:
+        wanted = READ_BYTES if size is None else min(READ_BYTES, size - offset)
+        data = os.pread(descriptor, wanted, offset) if wanted > 0 else b""
+        if not data:
+            if rest:
+                yield Bad(start, True)
+            return
+        offset += len(data)
+        end = data.rfind(b"\n")
+        if end < 0:
+            rest += data
+            continue
+        lines = data[:end].split(b"\n")
+        if rest:
+            lines[0] = bytes(rest) + lines[0]
+        rest = bytearray(memoryview(data)[end + 1 :])
+        for line in lines:
+            entry = parse(line, start)
+            if entry is None:
+                yield Bad(start, not _anything_whole_behind(descriptor, start + len(line) + 1))
+                return
+            yield entry
+            start = entry.end
+
+
+def _anything_whole_behind(descriptor: int, offset: int) -> bool:
+    rest = b""
+    while data := os.pread(descriptor, READ_BYTES, offset):
+        offset += len(data)
+        *lines, rest = (rest + data).split(b"\n")
+        if any(parse(line, 0) is not None for line in lines):
+            return True
+    return False
