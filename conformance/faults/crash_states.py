@@ -108,7 +108,7 @@ class Tried:
         disk.take(changes[-1], state.cut)
         killed = state.model == "killed"
         dice = random.Random(f"{state.after}/{state.seed}")
-        lay_out(disk.killed() if killed else disk.without_power(dice, names=self._names), disk.directories, place)
+        lay_out(disk.killed() if killed else disk.without_power(dice, names=self._names), disk.directories(), place)
         if self._keep is not None:
             kept = self._keep / place.name
             shutil.copytree(place, kept, dirs_exist_ok=True)

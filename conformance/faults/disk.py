@@ -6,7 +6,7 @@ import os
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from conformance.faults.strace import Change
@@ -14,6 +14,7 @@ from conformance.faults.strace import Change
 SECTOR_BYTES: Final = 512
 TORN: Final = 0.1
 LONGER: Final = 0.2
+DIRECTORY: Final = 0
 NEEDLESS: Final = "-shm"
 
 
@@ -26,12 +27,14 @@ class _File:
 
 
 class Disk:
-    """Takes changes one after another. ``files``: by number; ``names``: which number a path stands for."""
+    """Takes changes one after another.
+
+    ``files``: by number; ``names``: which number a path stands for, `DIRECTORY` for directories.
+    """
 
     def __init__(self) -> None:
         self.files: dict[int, _File] = {}
         self.names: dict[str, int] = {}
-        self.directories: set[str] = set()
         self._safe_names: dict[str, int] = {}
         self._loose_names: list[Change] = []
 
@@ -41,8 +44,6 @@ class Disk:
         if change.kind in ("create", "link", "rename", "unlink", "mkdir"):
             _rename(self.names, change)
             self._loose_names.append(change)
-            if change.kind == "mkdir":
-                self.directories.add(change.path)
         elif change.kind in ("write", "truncate"):
             _write(file.now, change, 0, len(change.data) if cut is None else cut)
             file.loose.append(change)
@@ -60,7 +61,7 @@ class Disk:
 
     def killed(self) -> dict[str, bytes]:
         """What is there when the process is killed now."""
-        return {path: bytes(self.files[number].now) for path, number in self.names.items()}
+        return {path: bytes(self.files[number].now) for path, number in self.names.items() if number != DIRECTORY}
 
     def without_power(self, dice: random.Random, *, names: bool) -> dict[str, bytes]:
         """What may be there when the power fails now: of what was not synced some sectors, some of them torn.
@@ -73,11 +74,23 @@ class Disk:
             kept = dict(self._safe_names)
             for change in self._loose_names[: dice.randint(0, len(self._loose_names))]:
                 _rename(kept, change)
-        return {path: _survived(self.files[number], dice) for path, number in kept.items()}
+        return {
+            path: _survived(self.files[number], dice)
+            for path, number in kept.items()
+            if number != DIRECTORY and all(place in kept for place in _above(path))
+        }
+
+    def directories(self) -> list[str]:
+        """The directories that were made in it."""
+        return [path for path, number in self.names.items() if number == DIRECTORY]
+
+
+def _above(path: str) -> list[str]:
+    return [str(place) for place in PurePath(path).parents if str(place) != "."]
 
 
 def _rename(names: dict[str, int], change: Change) -> None:
-    if change.kind in ("create", "link", "rename"):
+    if change.kind in ("create", "link", "rename", "mkdir"):
         names.pop(change.old, None)
         names[change.path] = change.number
     elif change.kind == "unlink":

@@ -205,6 +205,10 @@ class RawAgent:
         except subprocess.TimeoutExpired:
             return None
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def how_it_ended(self) -> str:
         """For people."""
         status = self.exited(0.5)

@@ -218,7 +218,11 @@ class Watched:
             if kind == "rename":
                 del self.names[old]
             yield Change(kind, call.began, number, new, old=old)
-        elif kind in ("rename", "link") or call.name in ("symlink", "symlinkat", "truncate"):
+        elif call.name == "truncate" and paths[0] in self.names:
+            number, size = self.names[str(paths[0])], _last_number(call.arguments)
+            self._sizes[number] = size
+            yield Change("truncate", call.began, number, str(paths[0]), offset=size)
+        elif kind in ("rename", "link") or call.name in ("symlink", "symlinkat", "truncate", "rmdir"):
             raise NotPossible(f"this cannot follow {call.name}({call.arguments[:200]}")
 
 

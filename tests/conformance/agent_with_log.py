@@ -38,6 +38,7 @@ BREAKS = {
 }
 STEPS = {"stream": 60, "long": 300, "short": 3, "write": 20, "run": 10, "read": 5}
 PAUSE_S = 0.0005
+RETRY_S = 0.2
 PAGE = 50
 STARTED = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
@@ -147,7 +148,11 @@ class Agent:
 
     def serve(self) -> None:
         while True:
-            ready, _, _ = select.select([0], [], [], PAUSE_S if self.turns else None)
+            waiting = [log for log in self.logs.values() if log.unsaved]
+            ready, _, _ = select.select([0], [], [], PAUSE_S if self.turns else RETRY_S if waiting else None)
+            if not ready and not self.turns:
+                for log in waiting:
+                    log.flush()
             if ready:
                 data = os.read(0, 65536)
                 if not data:
