@@ -36,6 +36,7 @@ class Editor(RawAgent):
         open_prompts: the sessions whose prompt waits for its answer, by the id of the request.
         notices: whatever else was told, as (method or kind of update, params).
         questions: how many permissions were asked for.
+        updates: how many updates came.
     """
 
     def __init__(self, command: Sequence[str], *, files: bool = False, choice: random.Random | None = None) -> None:
@@ -48,6 +49,7 @@ class Editor(RawAgent):
         self.open_prompts: dict[int, str] = {}
         self.notices: list[tuple[str, Mapping[str, Any]]] = []
         self.questions = 0
+        self.updates = 0
         self.capabilities: Mapping[str, Any] = {}
 
     def __enter__(self) -> Self:
@@ -199,6 +201,7 @@ class Editor(RawAgent):
         elif "id" in message:
             self._asked(message["id"], str(method), params)
         elif method == "session/update":
+            self.updates += 1
             update = params.get("update") or {}
             self.seen.setdefault(str(params.get("sessionId")), Seen()).take(update)
             if update.get("sessionUpdate") == "notice":

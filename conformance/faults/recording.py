@@ -98,7 +98,7 @@ class _WatchedEditor(Editor):
 
     def wire(self) -> int:
         """The inode of the pipe that the agent writes to."""
-        return os.fstat(self._out.fileno()).st_ino
+        return os.fstat(self.output).st_ino
 
     def end(self) -> None:
         """Close the input and wait for the end."""

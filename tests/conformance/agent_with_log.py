@@ -34,6 +34,7 @@ BREAKS = {
     "drops when full": "what cannot be written is forgotten",
     "no end": "calls that were interrupted are left open",
     "no lock": "two processes may write one session",
+    "one page": "a list ends with its first page",
     "forgets deletions": "a deletion lasts as long as the process",
 }
 STEPS = {"stream": 60, "long": 300, "short": 3, "write": 20, "run": 10, "read": 5}
@@ -226,8 +227,9 @@ class Agent:
         names = sorted(name[:-4] for name in os.listdir(self.store) if name.endswith(".log"))
         names = [name for name in names if name not in self.deleted]
         first = int(params.get("cursor") or 0)
+        last = 0 if self.broken == "one page" else len(names)
         page: Json = {"sessions": [{"sessionId": name, "cwd": "/"} for name in names[first : first + PAGE]]}
-        return {**page, "nextCursor": str(first + PAGE)} if first + PAGE < len(names) else page
+        return {**page, "nextCursor": str(first + PAGE)} if first + PAGE < last else page
 
     def on_session_delete(self, params: Json, request_id: object) -> Json:
         session_id = params["sessionId"]
