@@ -66,12 +66,13 @@ class SessionNotFound(AgentServerError):
 
 
 class SessionConflict(AgentServerError):
-    """The session exists, but its state forbids the operation. ``reason`` is a stable word."""
+    """The session exists, but its state forbids the operation. ``reason`` is a stable word, ``more`` goes with it."""
 
-    def __init__(self, reason: str, details: str = "") -> None:
+    def __init__(self, reason: str, details: str = "", more: dict[str, Any] | None = None) -> None:
         super().__init__(details or reason)
         self.reason = reason
         self.details = details or reason
+        self.more = more or {}
 
 
 class ProviderError(AgentServerError):

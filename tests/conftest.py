@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,6 +16,9 @@ from conformance.installing import NotInstalled
 # How long an example takes says something of the machine and its other work, not of the code.
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
+
+# The sessions of the agents that are started here are not the user's.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="agent-server-tests-")
 
 
 @pytest.fixture(scope="session")

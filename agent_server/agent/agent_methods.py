@@ -203,9 +203,9 @@ class AgentMethods(ExtensionMethods):
         return answered(SESSION_RESUME.encoded(load_result(agent_session.session)), agent_session.announce)
 
     @handles(SESSION_LIST)
-    def list_sessions(self, params: ListSessionsRequest) -> ListSessionsResponse:
+    async def list_sessions(self, params: ListSessionsRequest) -> ListSessionsResponse:
         """One page of all sessions there are, the newest first. Spec: session-list."""
-        return SESSION_LIST.encoded(self._page(params.cwd, params.cursor))
+        return SESSION_LIST.encoded(await self._page(params.cwd, params.cursor))
 
     @handles(SESSION_CLOSE)
     async def close_session(self, params: CloseSessionRequest) -> CloseSessionResponse:
@@ -240,10 +240,10 @@ class AgentMethods(ExtensionMethods):
             system_prompt_of(params),
         )
 
-    def _page(self, cwd: str | None, cursor: str | None, archived: str = "exclude") -> dict[str, Any]:
+    async def _page(self, cwd: str | None, cursor: str | None, archived: str = "exclude") -> dict[str, Any]:
         if cwd is not None and (not os.path.isabs(cwd) or "\0" in cwd):
             raise invalid("params.cwd must be an absolute path")
-        return listed(self._service, cwd, cursor, archived, SESSIONS_PER_PAGE)
+        return await listed(self._service, cwd, cursor, archived, SESSIONS_PER_PAGE)
 
     async def _reopen(self, spec: SessionSpec, params: LoadSessionRequest | ResumeSessionRequest) -> AgentSession:
         supervisor = self._service.supervisor

@@ -82,18 +82,18 @@ class UnstableMethods(AgentMethods):
         return SESSION_UNARCHIVE.encoded({})
 
     @handles(SESSION_LIST_BY_ARCHIVE)
-    def list_sessions(self, params: ListSessionsByArchiveRequest) -> ListSessionsResponse:  # type: ignore[override]
+    async def list_sessions(self, params: ListSessionsByArchiveRequest) -> ListSessionsResponse:  # type: ignore[override]
         """As the stable method, with a filter for archived sessions."""
-        page = self._page(params.cwd, params.cursor, params.archived or "exclude")
+        page = await self._page(params.cwd, params.cursor, params.archived or "exclude")
         return SESSION_LIST_BY_ARCHIVE.encoded(page)
 
     @handles(SESSION_STATUS)
-    def status_of_session(self, params: SessionStatusRequest) -> SessionStatusResponse:
+    async def status_of_session(self, params: SessionStatusRequest) -> SessionStatusResponse:
         """Whether a session is in memory; asking changes nothing. Spec (unstable): session-status."""
         supervisor = self._service.supervisor
         if any(session.id == params.session_id for session in supervisor.live()):
             return SESSION_STATUS.encoded({"status": "open"})
-        if supervisor.catalogue.get(params.session_id) is None:
+        if await supervisor.entries.get(params.session_id) is None:
             raise SessionNotFound(params.session_id)
         return SESSION_STATUS.encoded({"status": "saved"})
 

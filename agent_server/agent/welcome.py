@@ -29,7 +29,9 @@ def load_result(session: Session) -> dict[str, Any]:
     }
 
 
-def listed(service: AgentService, cwd: str | None, cursor: str | None, archived: str, limit: int) -> dict[str, Any]:
+async def listed(
+    service: AgentService, cwd: str | None, cursor: str | None, archived: str, limit: int
+) -> dict[str, Any]:
     """One page of the list of sessions. Spec: session-list.
 
     Raises:
@@ -39,7 +41,7 @@ def listed(service: AgentService, cwd: str | None, cursor: str | None, archived:
         raise invalid('params.archived must be "exclude", "include" or "only"')
     try:
         after = None if cursor is None else base64.b64decode(cursor.encode(), b"-_", validate=True).decode()
-        entries, position = service.supervisor.catalogue.page(
+        entries, position = await service.supervisor.entries.page(
             cwd=cwd, archived=cast("Archived", archived), after=after, limit=limit
         )
     except (ValueError, binascii.Error):

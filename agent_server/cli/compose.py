@@ -6,15 +6,20 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from agent_server.config.files import PROJECT_FILE
+from agent_server.config.files import PROJECT_FILE, user_store_dir
 from agent_server.config.settings import Settings, SettingsError, resolve
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from agent_server.agent.service import AgentService
     from agent_server.conversation.tool_calls import ToolSpec
     from agent_server.providers.provider import Provider
     from agent_server.sessions.spec import Limits
     from agent_server.sessions.supervisor import SessionSupervisor
+    from agent_server.store.catalogue import Catalogue
+    from agent_server.store.files import FileStore
+    from agent_server.store.memory import MemoryStore
     from agent_server.tools.tool import Tool
     from agent_server.tools.toolbox import Toolbox
 
@@ -42,6 +47,55 @@ def make_provider(model: str | None) -> Provider:
         except InvalidScenario as error:
             raise SettingsError(str(error)) from error
     raise SettingsError("--model: expected offline or scenario:FILE.json; no other models are known yet")
+
+
+def open_store(settings: Settings) -> tuple[FileStore | MemoryStore, Catalogue]:
+    """Where sessions are kept, and the list of them. Nothing is opened or made yet."""
+    if settings.store == "files" and os.name == "posix":
+        from agent_server.store.files import FileStore
+        from agent_server.store.sqlite_catalogue import SqliteCatalogue
+
+        directory = os.path.abspath(settings.store_dir or user_store_dir(os.environ))
+        return FileStore(directory), SqliteCatalogue(os.path.join(directory, "catalogue.sqlite3"))
+    from agent_server.store.catalogue import MemoryCatalogue
+    from agent_server.store.memory import MemoryStore
+
+    return MemoryStore(), MemoryCatalogue()
+
+
+class Sessions:
+    """The supervisor and the store of a process. Use as an async context manager: at its end everything is saved."""
+
+    def __init__(self, store: FileStore | MemoryStore, supervisor: SessionSupervisor) -> None:
+        self.store = store
+        self.supervisor = supervisor
+
+    async def __aenter__(self) -> Sessions:
+        await self.supervisor.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        try:
+            return await self.supervisor.__aexit__(kind, error, trace)
+        finally:
+            self.store.close(tidy=self.supervisor.entries.up_to_date)
+
+
+def make_sessions(settings: Settings) -> Sessions:
+    """The living sessions of one process, and where they are kept."""
+    from agent_server.sessions.supervisor import SessionSupervisor
+    from agent_server.store.memory import MemoryStore
+
+    store, catalogue = open_store(settings)
+    if isinstance(store, MemoryStore):
+        return Sessions(store, SessionSupervisor(store))
+    from agent_server.sessions.indexing import Indexing
+
+    supervisor = SessionSupervisor(store, catalogue, worker=store.worker)
+    supervisor.entries.indexing = Indexing(store, supervisor.entries)
+    return Sessions(store, supervisor)
 
 
 def make_service(settings: Settings, supervisor: SessionSupervisor, provider: Provider) -> AgentService:

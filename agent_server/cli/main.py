@@ -18,6 +18,8 @@ USAGE_ERROR = 2
 
 _SETTING_FLAGS = (
     ("model", "ID", "the model to begin with: offline, or scenario:FILE.json"),
+    ("store-dir", "DIR", "keep the sessions there"),
+    ("store", "WHERE", "files (the default), or memory: nothing outlives the process"),
     ("log-file", "FILE", "write a log there, one JSON object a line"),
     ("log-level", "LEVEL", "debug, info (the default), warning or error"),
     ("trace-file", "FILE", "record every frame there, redacted"),

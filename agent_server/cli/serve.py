@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from agent_server.agent.connection_handlers import AgentConnection
 from agent_server.agent.features import Features
-from agent_server.cli.compose import make_provider, make_service
+from agent_server.cli.compose import Sessions, make_provider, make_service, make_sessions
 from agent_server.cli.event_loop import new_event_loop
 from agent_server.cli.first_answer import Opening
 from agent_server.config.settings import Settings, SettingsError
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from agent_server.agent.login import Login
     from agent_server.agent.service import AgentService
     from agent_server.providers.provider import Provider
-    from agent_server.sessions.supervisor import SessionSupervisor
     from agent_server.transport.port import Transport
 
 END_S = 0.25
@@ -75,17 +74,15 @@ async def _serve(
         from agent_server.cli.trace import traced
 
         transport = traced(transport, settings.trace_file)
-    loaded: asyncio.Future[SessionSupervisor] = asyncio.get_running_loop().create_future()
+    loaded: asyncio.Future[Sessions] = asyncio.get_running_loop().create_future()
 
     def load_service() -> AgentService:
         import anyio
 
-        from agent_server.sessions.supervisor import SessionSupervisor
-        from agent_server.store.memory import MemoryStore
-
         anyio.get_cancelled_exc_class()  # loads anyio's backend: now, and not behind the first prompt
-        supervisor = SessionSupervisor(MemoryStore())
-        loaded.set_result(supervisor)
+        sessions = make_sessions(settings)
+        supervisor = sessions.supervisor
+        loaded.set_result(sessions)
         _settle_garbage_collector()
         return make_service(settings, supervisor, provider)
 

@@ -36,6 +36,20 @@ def user_file_path(environment: Mapping[str, str], platform: str = sys.platform)
     return os.path.join(directory, "agent-server", "config.toml")
 
 
+def user_store_dir(environment: Mapping[str, str], platform: str = sys.platform) -> str:
+    """Where the user's sessions are kept if nobody says otherwise."""
+    home = environment.get("HOME") or os.path.expanduser("~")
+    if platform == "darwin":
+        directory = os.path.join(home, "Library", "Application Support")
+    elif platform == "win32":
+        directory = environment.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
+    else:
+        directory = environment.get("XDG_STATE_HOME", "")
+        if not os.path.isabs(directory):
+            directory = os.path.join(home, ".local", "state")
+    return os.path.join(directory, "agent-server")
+
+
 def read_settings_file(path: str) -> tuple[dict[str, Any], str | None]:
     """The contents of a TOML file, and a warning if it is there but cannot be used; the contents are then empty."""
     try:

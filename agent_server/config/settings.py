@@ -17,6 +17,7 @@ from agent_server.config.kinds import Kind, Mismatch
 from agent_server.errors import AgentServerError
 
 ENVIRONMENT_PREFIX: Final = "AGENT_SERVER_"
+STORES: Final = ("files", "memory")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 MAX_WARNINGS_PER_FILE: Final = 20
 MAX_KEY_DEPTH: Final = 5
@@ -43,6 +44,8 @@ class Settings:
         trace_file: where every frame is recorded; None: nowhere.
         command_timeout_s: how long a command of a tool may run (Req: TL-07).
         unstable: whether methods that are no part of the protocol yet are served.
+        store: one of `STORES`: whether sessions outlive the process.
+        store_dir: where they are kept; None: the platform's usual place.
         tool_env_allow: names of environment variables that commands get besides the harmless ones.
     """
 
@@ -57,6 +60,8 @@ class Settings:
     trace_file: str | None = None
     command_timeout_s: float = 120
     unstable: bool = False
+    store: str = "files"
+    store_dir: str | None = None
     tool_env_allow: tuple[str, ...] = ()
 
 
@@ -86,6 +91,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "trace_file": kinds.path(),
     "command_timeout_s": kinds.seconds(0.001),
     "unstable": kinds.flag(),
+    "store": kinds.choice(*STORES),
+    "store_dir": kinds.path(),
     "tool_env_allow": kinds.names(),
 }
 _MAY_LOWER: Final = frozenset({"command_timeout_s", "max_turn_requests"})

@@ -31,7 +31,7 @@ def error_of(error: BaseException) -> tuple[int, str, Any]:
         }
         return RESOURCE_NOT_FOUND, "Resource not found", data
     if isinstance(error, SessionConflict):
-        return STATE_CONFLICT, "State conflict", {"details": error.details, "reason": error.reason}
+        return STATE_CONFLICT, "State conflict", {**error.more, "details": error.details, "reason": error.reason}
     logger.error("a handler failed", exc_info=error)
     return INTERNAL_ERROR, "Internal error", {"details": "the request failed inside the server; its log says why"}
 

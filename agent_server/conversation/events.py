@@ -34,11 +34,17 @@ QuestionEnd: TypeAlias = Literal["accept", "decline", "cancel", "timeout", "unan
 
 @dataclass(slots=True)
 class SessionCreated:
-    """The first event of every log."""
+    """The first event of every log.
+
+    ``model`` is what the session began with. ``metadata`` and ``llm_config`` are the creator's own.
+    """
 
     cwd: str
     roots: tuple[str, ...]
     created_at: str
+    model: str | None = None
+    metadata: dict[str, Any] | None = None
+    llm_config: dict[str, Any] | None = None
 
 
 @dataclass(slots=True)

@@ -143,7 +143,22 @@ class SessionLog:
     def close(self) -> None:
         """Give the log back; nothing can be appended any more."""
         self.flush()
+        self._store.sync_soon(self._session_id)
         self._store.release(self._session_id, self._epoch)
+
+    async def synced(self) -> None:
+        """Return when everything so far would outlive a loss of power: the barrier before a side effect."""
+        self.flush()
+        await self._store.synced(self._session_id)
+
+    def sync_soon(self) -> None:
+        """Bring it to the disk within some milliseconds, with nobody waiting."""
+        self._store.sync_soon(self._session_id)
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether some of it is only in memory, because the disk is full or fails."""
+        return self._store.unsaved(self._session_id)
 
     def end_loop_turn(self) -> None:
         """Store what this turn of the loop streamed."""

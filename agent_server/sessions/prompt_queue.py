@@ -200,6 +200,7 @@ class PromptQueue:
         )
         session.turn_ending(failure)
         seq = self._log.append(TurnEnded(turn.turn_id, stop_reason, failure))
+        self._log.sync_soon()
         self.running = None  # behind the log, which may break: a crash answers the running prompt (promise P1)
         session.turn_ended(failed=failure is not None)
         if logger.isEnabledFor(logging.INFO):

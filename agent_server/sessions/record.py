@@ -5,12 +5,13 @@ The same fold keeps it while the session lives and makes it anew when the sessio
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from agent_server.conversation.content import text_of
 from agent_server.conversation.events import (
     ApprovalClosed,
     ApprovalOpened,
+    ArchivedChanged,
     MessageInserted,
     OptionChanged,
     RootsChanged,
@@ -53,7 +54,10 @@ class Record(ModelContext):
     title: str | None = None
     title_by_user: bool = False
     mode: str = ASK
+    archived: bool = False
     model: str | None = None
+    metadata: dict[str, Any] | None = None
+    llm_config: dict[str, Any] | None = None
     cost_usd: float | None = None
     system_prompt: SystemPrompt | None = None
     _answer: str = ""
@@ -97,6 +101,10 @@ class Record(ModelContext):
 
     def _created(self, event: SessionCreated) -> None:
         self.cwd, self.roots, self.created_at = event.cwd, event.roots, event.created_at
+        if event.model is not None:
+            self.model = event.model
+        if event.metadata is not None or event.llm_config is not None:
+            self.metadata, self.llm_config = event.metadata, event.llm_config
 
     def _roots(self, event: RootsChanged) -> None:
         self.roots = event.roots
@@ -104,6 +112,9 @@ class Record(ModelContext):
     def _title(self, event: TitleChanged) -> None:
         self.title, self.title_by_user = event.title, event.by == "user"
         self._answer_heard = True  # nobody will ask for a suggestion any more
+
+    def _archived(self, event: ArchivedChanged) -> None:
+        self.archived = event.archived
 
     def _option(self, event: OptionChanged) -> None:
         if event.option_id == "mode":
@@ -135,6 +146,7 @@ Record.folds = {
     OptionChanged: Record._option,
     SystemPromptSet: Record._system_prompt,
     UsageReported: Record._usage,
+    ArchivedChanged: Record._archived,
     ApprovalOpened: Record._approval_opened,
     ApprovalClosed: Record._approval_closed,
 }

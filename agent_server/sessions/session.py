@@ -88,16 +88,21 @@ class Session:
     def begin(self) -> None:
         """Write the beginning of an empty log; the session is live."""
         created_at = rfc3339(self._updated_ms)
-        self.log.append(
-            SessionCreated(self.cwd, tuple(self.workspace.roots), created_at),
-            SystemNote(self.next_entry_id(), "info", f"Session started at {created_at}."),
+        spec = self.spec
+        created = SessionCreated(
+            self.cwd, tuple(self.workspace.roots), created_at, self.model, spec.metadata, spec.llm_config
         )
-        if self.spec.system_prompt is not None:
-            self.log.append(SystemPromptSet(self.spec.system_prompt))
+        note = SystemNote(self.next_entry_id(), "info", f"Session started at {created_at}.")
+        if spec.system_prompt is None:
+            self.log.append(created, note)
+        else:
+            self.log.append(created, note, SystemPromptSet(spec.system_prompt))
         self._move(Lifecycle.LIVE)
 
-    def resume(self, repairs: Collection[Event], updated_ms: int, *, archived: bool) -> None:
-        """Go on behind a log that was read; the session is live.
+    def resume(
+        self, repairs: Collection[Event], updated_ms: int, *, archived: bool, damage: str | None = None
+    ) -> None:
+        """Go on behind a log that was read; the session is live. ``damage`` is what the user must know of that log.
 
         It begins in the mode ``ask`` with nothing trusted, whatever was before (Req: PL-06). ``repairs`` end what the
         log leaves open; with them it has changed since ``updated_ms``.
@@ -107,6 +112,8 @@ class Session:
         if repairs:
             self.log.append(*repairs)
             self.touch()
+        if damage is not None:
+            self.log.append(SystemNote(self.next_entry_id(), "error", damage))
         if self.record.mode != ASK:
             self.log.append(OptionChanged("mode", ASK))
         self._work_in(self.workspace)
@@ -384,7 +391,7 @@ class Session:
     def terminated(self, error: str | None = None) -> None:
         """The supervisor took it out of the registry. Prompts that are still open fail, or are cancelled by a close."""
         self.last_error = error or self.last_error
-        self._entries.put(self)
+        self._entries.ended(self)
         if self.lifecycle is not Lifecycle.TERMINATED:
             self._move(Lifecycle.TERMINATED)
         failure = TurnFailure("internal", error) if error is not None else None

@@ -40,7 +40,7 @@ class SessionSpec:
 
     ``workspace`` holds the roots. ``metadata`` and ``llm_config`` are the creator's own, given back as they came.
     ``model`` is what a new session starts with; one that is opened again keeps its own, while that is offered. Its
-    system prompt stays too, where ``system_prompt`` is None.
+    system prompt stays too, where ``system_prompt`` is None. Without ``persist`` nothing of it is ever written (ST-18).
     """
 
     workspace: Workspace
@@ -51,6 +51,7 @@ class SessionSpec:
     metadata: dict[str, Any] | None = field(default=None, repr=False)
     llm_config: dict[str, Any] | None = field(default=None, repr=False)
     system_prompt: SystemPrompt | None = None
+    persist: bool = True
 
 
 def choose_model(spec: SessionSpec, *preferred: str | None) -> ModelInfo:

@@ -22,7 +22,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from agent_server.conversation.events import SessionCreated, TitleChanged
-from agent_server.errors import SessionNotFound
+from agent_server.errors import SessionConflict, SessionNotFound
 from agent_server.providers.provider import ModelInfo
 from agent_server.sessions.ended import EndedSessions
 from agent_server.sessions.entries import Entries
@@ -34,12 +34,13 @@ from agent_server.sessions.session import Session, checked_title
 from agent_server.sessions.spec import SessionSpec, choose_model
 from agent_server.sessions.status import Lifecycle
 from agent_server.sessions.timestamps import later, ms_of, now_ms, rfc3339
-from agent_server.store.catalogue import Catalogue, MemoryCatalogue
-from agent_server.store.store import EventStore, UnknownSession
+from agent_server.store.catalogue import Catalogue, MemoryCatalogue, SessionEntry
+from agent_server.store.store import EventStore, NewerLog, SessionBusy, UnknownSession
 
 if TYPE_CHECKING:
     from agent_server.sessions.description import Description
     from agent_server.sessions.reading import StoredSession
+    from agent_server.store.disk_worker import DiskWorker
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class SessionSupervisor:
     Args:
         store: where the logs live.
         catalogue: what lists of sessions are made from; one in memory when none is given.
+        worker: the thread in which a catalogue that other processes share is used.
         on_stopped: the first to hear of every session that ended.
         on_status: the first to hear of every change of a session's status.
     """
@@ -68,11 +70,13 @@ class SessionSupervisor:
         store: EventStore,
         catalogue: Catalogue | None = None,
         *,
+        worker: DiskWorker | None = None,
         on_stopped: Callable[[Session, str], None] | None = None,
         on_status: Callable[[Session, str, str], None] | None = None,
     ) -> None:
         self._store = store
-        self._entries = Entries(catalogue if catalogue is not None else MemoryCatalogue())
+        self.entries = Entries(catalogue if catalogue is not None else MemoryCatalogue(), worker)
+        """What lists of sessions are made from, with every live session as it is now."""
         self.on_created: Listeners[[Session]] = Listeners()
         self.on_status: Listeners[[Session, str, str]] = Listeners()
         self.on_stopped: Listeners[[Session, str]] = Listeners()
@@ -90,6 +94,7 @@ class SessionSupervisor:
         self._to_start: list[Session] = []
         self._group: TaskGroup | None = None
         self._shut = False
+        self._kept_nowhere: EventStore | None = None
 
     async def __aenter__(self) -> SessionSupervisor:
         self._group = anyio.create_task_group()
@@ -109,13 +114,9 @@ class SessionSupervisor:
                 closers.start_soon(ending.wait)
             for session in self.live():
                 closers.start_soon(self._stop, session, "shutdown")
+        await self.entries.settled()
         self._group.cancel_scope.cancel()
         return await self._group.__aexit__(kind, error, trace)
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """What lists of sessions are made from, with every live session as it is now."""
-        return self._entries.catalogue
 
     # Making
 
@@ -123,12 +124,13 @@ class SessionSupervisor:
         """Make a session and register it. A failure leaves no trace, and spends no alias (Req: SM-02..SM-04)."""
         session_id = _new_id()
         model = choose_model(spec)
-        log = SessionLog(self._store, session_id, self._store.create(session_id), self._loop_turn)
+        store = self._store if spec.persist else self._forgetful()
+        log = SessionLog(store, session_id, store.create(session_id, fresh=True), self._loop_turn)
         session = self._make(session_id, spec, model, log)
         try:
             session.begin()
         except BaseException:
-            self._store.purge(session_id)
+            store.purge(session_id)
             raise
         self._register(session)
         return session
@@ -152,13 +154,12 @@ class SessionSupervisor:
     async def _open(self, session_id: str, spec: SessionSpec) -> Session:
         from agent_server.sessions.reading import read_log
 
-        try:
-            epoch = self._store.acquire(session_id)
-        except UnknownSession:
-            raise SessionNotFound(session_id) from None
+        epoch = self._acquire(session_id)
         try:
             stored = await read_log(self._store, session_id, spec.workspace.cwd)
-            return self._resume(session_id, session_id, spec, epoch, stored)
+            known = self._store.written_ms(session_id) is not None
+            entry = None if known else await self.entries.get(session_id)
+            return self._resume(session_id, spec, epoch, stored, entry)
         except BaseException:
             self._store.release(session_id, epoch)
             raise
@@ -181,37 +182,64 @@ class SessionSupervisor:
             whole = session_id not in self._sessions
             fork_id = _new_id()
             created = SessionCreated(spec.workspace.cwd, tuple(spec.workspace.roots), rfc3339(now_ms()))
-            epoch = self._store.create(fork_id)
+            epoch = self._store.create(fork_id, fresh=True)
             try:
                 stored = await copy_log(self._store, session_id, fork_id, epoch, created, whole=whole)
-                return self._resume(fork_id, session_id, spec, epoch, stored)
+                return self._resume(fork_id, spec, epoch, stored, await self.entries.get(session_id))
             except BaseException:
                 self._store.purge(fork_id)
                 raise
 
+    def _acquire(self, session_id: str) -> int:
+        """Take a session over that does not live here.
+
+        Raises:
+            SessionNotFound: there is no such log.
+            SessionConflict: ``session_busy``, another process has it; ``newer_log``, a later version wrote to it.
+        """
+        try:
+            return self._store.acquire(session_id)
+        except UnknownSession:
+            raise SessionNotFound(session_id) from None
+        except SessionBusy as busy:
+            raise _conflict(busy) from None
+        except NewerLog as newer:
+            raise SessionConflict("newer_log", str(newer)) from None
+
     def _resume(
-        self, session_id: str, source_id: str, spec: SessionSpec, epoch: int, stored: StoredSession
+        self, session_id: str, spec: SessionSpec, epoch: int, stored: StoredSession, entry: SessionEntry | None
     ) -> Session:
-        """A session behind a log that was read; what only the catalogue knows comes from the source's entry."""
+        """A session behind a log that was read; ``entry`` is its own, or that of the session that it is a copy of."""
         if self._shut:
             raise SessionNotFound(session_id)
-        entry = self.catalogue.get(source_id)
-        same = entry if source_id == session_id else None
+        same = entry if entry is not None and entry.session_id == session_id else None
         model = choose_model(spec, stored.record.model, entry.model if entry is not None else None)
         log = SessionLog(self._store, session_id, epoch, self._loop_turn, stored.record, stored.head)
         session = self._make(session_id, spec, model, log)
+        times = [ms_of(same.updated_at if same is not None else stored.record.created_at)]
+        if (written_ms := self._store.written_ms(session_id)) is not None:
+            times.append(written_ms)
         session.resume(
             stored.loose_ends.repairs(),
-            ms_of(same.updated_at if same is not None else stored.record.created_at),
-            archived=same is not None and same.archived,
+            max(times),
+            archived=stored.record.archived or (same is not None and same.archived),
+            damage=self._store.damage(session_id),
         )
         self._register(session)
         return session
 
+    def _forgetful(self) -> EventStore:
+        """Where the sessions are that nobody wants kept (Req: ST-18)."""
+        if self._kept_nowhere is None:
+            from agent_server.store.memory import MemoryStore
+
+            self._kept_nowhere = MemoryStore()
+        return self._kept_nowhere
+
     def _make(self, session_id: str, spec: SessionSpec, model: ModelInfo, log: SessionLog) -> Session:
         alias = f"session-{self._started + 1}"
         instance_id = f"instance_{os.urandom(8).hex()}"
-        session = Session(session_id, instance_id, alias, spec, model, log, self._entries, self.on_status)
+        session = Session(session_id, instance_id, alias, spec, model, log, self.entries, self.on_status)
         log.on_broken = lambda error: self._crashed(session, error)
         return session
 
@@ -287,18 +315,15 @@ class SessionSupervisor:
             if session is not None:
                 session.set_title(title)
                 return title
-            try:
-                epoch = self._store.acquire(session_id)
-            except UnknownSession:
-                raise SessionNotFound(session_id) from None
+            epoch = self._acquire(session_id)
             try:
                 self._store.append(session_id, epoch, (TitleChanged(title, "user"),))
             finally:
                 self._store.release(session_id, epoch)
-            entry = self.catalogue.get(session_id)
+            entry = await self.entries.get(session_id)
             if entry is not None:
                 updated_at = rfc3339(later(ms_of(entry.updated_at)))
-                self.catalogue.put(entry._replace(title=title, updated_at=updated_at))
+                await self.entries.put(entry._replace(title=title, updated_at=updated_at))
         return title
 
     async def set_archived(self, session_id: str, archived: bool) -> None:
@@ -313,11 +338,11 @@ class SessionSupervisor:
                 await self._stop(session, "archived")
             elif session is not None:
                 session.archived = False
-            entry = self.catalogue.get(session_id)
+            entry = await self.entries.get(session_id)
             if entry is None:
                 raise SessionNotFound(session_id)
             if entry.archived != archived:
-                self.catalogue.put(entry._replace(archived=archived))
+                await self.entries.put(entry._replace(archived=archived))
 
     async def delete(self, session_id: str) -> None:
         """Forget a session and its log; one that is live is closed first. Without effect for an unknown id."""
@@ -325,18 +350,12 @@ class SessionSupervisor:
             session = self._sessions.get(session_id)
             if session is not None:
                 await self._stop(session, "deleted")
-            elif self.catalogue.get(session_id) is None and not self._is_stored(session_id):
-                return
-            self._store.purge(session_id)
-            self.catalogue.remove(session_id)
+            try:
+                self._store.purge(session_id)
+            except SessionBusy as busy:
+                raise _conflict(busy) from None
+            await self.entries.remove(session_id)
             self._ended.forget(session_id)
-
-    def _is_stored(self, session_id: str) -> bool:
-        try:
-            self._store.visible(session_id)
-        except UnknownSession:
-            return False
-        return True
 
     @asynccontextmanager
     async def _alone_with(self, session_id: str) -> AsyncIterator[None]:
@@ -426,12 +445,18 @@ class SessionSupervisor:
             scope.cancel()
         try:
             session.log.close()  # before any answer: what was streamed last leaves with it (promise P3)
+            if not session.spec.persist:
+                self._forgetful().purge(session.id)
         except Exception:
             logger.exception("the log of session %s was not given back", session.id)
         session.terminated(error)
         if not self._shut:  # else nobody is left to ask
             self._ended.add(session.info())
         self.on_stopped.tell(session, reason)
+
+
+def _conflict(busy: SessionBusy) -> SessionConflict:
+    return SessionConflict("session_busy", str(busy), {"pid": busy.pid, "startedAt": busy.started_at})
 
 
 def _new_id() -> str:

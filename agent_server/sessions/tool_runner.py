@@ -167,6 +167,8 @@ async def _prepare_and_run(session: Session, run: ToolRun) -> None:
         return
     await anyio.lowlevel.checkpoint_if_cancelled()  # a cancel that came right behind the approval wins (Req: AP-14)
     session.log.append(ToolCallUpserted(run.tool_call_id, status=ToolStatus.IN_PROGRESS))
+    if tool.spec.changes:  # whoever looks after a loss of power must find what may have been done
+        await session.log.synced()
     result = await prepared.run()
     _end_with(session, run, result, prepared)
 

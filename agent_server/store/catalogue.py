@@ -7,7 +7,7 @@ so that sessions may come, go and change between two pages: whatever stays where
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
@@ -41,10 +41,25 @@ class SessionEntry(NamedTuple):
 
 
 class Catalogue(Protocol):
-    """Where the entries live. No method awaits."""
+    """Where the entries live. No method awaits.
+
+    ``shared``: other processes use it too, so that its methods may take the time of a disk and of their locks.
+    """
+
+    shared: bool
+
+    @property
+    def opened(self) -> bool:
+        """Whether it can be used without being opened first."""
+
+    def begin(self) -> bool:
+        """Open it; true if it is empty because it was made anew, so that whoever has the logs must fill it."""
 
     def put(self, entry: SessionEntry) -> None:
         """Add the session's entry, or replace it."""
+
+    def put_all(self, entries: Iterable[SessionEntry]) -> None:
+        """As `put`, for several."""
 
     def get(self, session_id: str) -> SessionEntry | None:
         """The session's entry, or None."""
@@ -71,12 +86,24 @@ class Catalogue(Protocol):
 class MemoryCatalogue:
     """A `Catalogue` in a dictionary: putting is cheap, a page looks at every entry."""
 
+    shared = False
+    opened = True
+
     def __init__(self) -> None:
         self._entries: dict[str, SessionEntry] = {}
+
+    def begin(self) -> bool:
+        """There is nothing to open."""
+        return False
 
     def put(self, entry: SessionEntry) -> None:
         """Add or replace."""
         self._entries[entry.session_id] = entry
+
+    def put_all(self, entries: Iterable[SessionEntry]) -> None:
+        """Add or replace several."""
+        for entry in entries:
+            self.put(entry)
 
     def get(self, session_id: str) -> SessionEntry | None:
         """The entry, or None."""

@@ -11,20 +11,20 @@ import logging
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Final
 
 from agent_server.conversation.events import Event
 from agent_server.store.codec import encode
 from agent_server.store.disk_worker import DiskWorker
-from agent_server.store.instances import Instance, beginning_of, purge_beginning
+from agent_server.store.instances import DeadInstance, Instance, beginning_of, dead_instances, purge_beginning
 from agent_server.store.lines import framed, framed_in_pieces, line_of
-from agent_server.store.log_cursor import LogCursor
+from agent_server.store.log_pages import LogPages
 from agent_server.store.open_log import OpenLog
 from agent_server.store.ownership import find_free
 from agent_server.store.retrying import Retrying
-from agent_server.store.segments import RELEASED, Damage, is_session_id, name_of, segments
+from agent_server.store.segments import RELEASED, all_names, is_session_id, name_of, segments
 from agent_server.store.seqs import last_seqs
 from agent_server.store.store import Fenced, NewerLog, SessionBusy, SessionExists, UnknownSession
 from agent_server.store.syncing import Syncer
@@ -33,7 +33,6 @@ from agent_server.store.watching import Watcher
 logger = logging.getLogger(__name__)
 
 MAX_OPEN_FILES: Final = 64
-MAX_CURSORS: Final = 16
 LONG_LINE_BYTES: Final = 128 * 1024
 CHECK_MS: Final = 1000
 """How long a log may have been silent before it is looked whether somebody has taken it meanwhile."""
@@ -57,9 +56,9 @@ class FileStore:
         self._instance: Instance | None = None
         self._logs: dict[str, OpenLog] = {}
         self._open: OrderedDict[OpenLog, None] = OrderedDict()
-        self._cursors: OrderedDict[str, LogCursor] = OrderedDict()
-        self._damages: dict[str, Damage] = {}
+        self._pages = LogPages(self._log_dir, self._instance_dir, self._logs)
         self._epochs = count(1)
+        self._only_in_journal = 0
         self._retrying = Retrying(self._write_tail, self._trouble)
         self._syncer = Syncer(self.worker, self._journal_descriptor, self._synced, self._sync_failed)
 
@@ -87,7 +86,7 @@ class FileStore:
             raise self._not_owned(session_id, epoch)
         head = log.head
         if head is None:
-            head = self._find_head(log)
+            head = self._pages.last_seq(session_id)
         if not events:
             return head
         at_ms = int(time.time() * 1000)
@@ -138,7 +137,7 @@ class FileStore:
         instance = self._instance or self._begin_instance()
         if log.made:
             if log.empty:
-                self._forget_cursor(log.session_id)
+                self._pages.forget(log.session_id)
             log.reopen()
         elif log.head == 0:  # most sessions that editors open are never used
             log.beginning = b"".join(record)
@@ -147,12 +146,18 @@ class FileStore:
             except OSError:
                 log.beginning = None
                 raise
+            self._only_in_journal += 1
             return False
         else:
-            log.make(instance.id, int(time.time() * 1000), claim=False)
-            self._forget_cursor(log.session_id)
+            self._make(log, instance)
         self._opened(log)
         return True
+
+    def _make(self, log: OpenLog, instance: Instance) -> None:
+        """Give the log a file of its own."""
+        self._only_in_journal -= log.beginning is not None
+        self._pages.forget(log.session_id)
+        log.make(instance.id, int(time.time() * 1000), claim=False)
 
     def _keep(self, log: OpenLog, line: bytes, written: int, error: OSError | None) -> None:
         """The disk did not take all of it: it stays in memory, and is tried again."""
@@ -171,10 +176,9 @@ class FileStore:
         if not log.made:
             kept, log.tail = log.tail, []
             try:
-                log.make(instance.id, int(time.time() * 1000), claim=False)
+                self._make(log, instance)
             finally:
                 log.tail += kept
-            self._forget_cursor(log.session_id)
         log.write_tail()
         self._opened(log)
         if log.sync_failed:
@@ -209,7 +213,7 @@ class FileStore:
             raise SessionBusy(session_id, None, None) from None
         log.close()  # the first record opens it again
         instance.note(line_of({"session": session_id, "epoch": epoch}))
-        self._forget_cursor(session_id)
+        self._pages.forget(session_id)
         self._logs[session_id] = log
         return log
 
@@ -217,12 +221,12 @@ class FileStore:
         """Give the session up."""
         log = self._logs.get(session_id)
         if log is None:
-            self._check_known(session_id)
+            self._pages.check_known(session_id)
             return
         if log.epoch != epoch:
             return
         log.epoch = None
-        self._forget_cursor(session_id)
+        self._pages.forget(session_id)
         if log.tail:  # it stays this process's until it is saved
             return
         try:
@@ -275,7 +279,7 @@ class FileStore:
                 return
             except NewerLog:
                 pass
-        self._forget_cursor(session_id)
+        self._pages.forget(session_id)
         if log is not None:
             log.epoch = None
             log.tail.clear()
@@ -291,7 +295,7 @@ class FileStore:
         """Return when everything appended so far would outlive a loss of power."""
         log = self._logs.get(session_id)
         if log is None:
-            self._check_known(session_id)
+            self._pages.check_known(session_id)
             return
         self._check_not_taken(log)
         await self._syncer.now(log)
@@ -307,8 +311,11 @@ class FileStore:
         log = self._logs.get(session_id)
         return log is not None and (bool(log.tail) or log.sync_failed)
 
-    def close(self) -> None:
-        """Save what can be saved, and give everything up: the end of this process. Blocks for the disk."""
+    def close(self, *, tidy: bool = False) -> None:
+        """Save what can be saved, and give everything up: the end of this process. Blocks for the disk.
+
+        ``tidy``: the catalogue knows everything, so that nobody need clean up after this process.
+        """
         self._retrying.close()
         for log in list(self._logs.values()):
             if log.tail:
@@ -318,73 +325,51 @@ class FileStore:
                     logger.error("the end of session %s was lost: the disk does not take it", log.session_id)
         self._syncer.close([log for log in self._logs.values() if log.made])
         if self._instance is not None:
+            if tidy and not self._only_in_journal:
+                self._instance.forget()
             self._instance.close()
+            self._instance = None
+
+    # Cleaning up
+
+    def dead_instances(self) -> Iterator[DeadInstance]:
+        """The servers that died and were not cleaned up after; see `instances.dead_instances`."""
+        return dead_instances(self._instance_dir)
+
+    def session_ids(self) -> Iterator[str]:
+        """Every session that has files, in no order."""
+        for name in all_names(self._log_dir):
+            header = next((one.header for one in segments(self._log_dir, name) if one.header is not None), None)
+            if header is not None:
+                yield header["session"]
+            else:
+                logger.warning("the log %s is damaged at its very beginning; nobody can tell whose it is", name)
 
     # Reading
 
     def read(self, session_id: str, after: int = 0, limit: int | None = None) -> list[tuple[int, Event]]:
         """The records whose last seq is beyond ``after``, oldest first, at most ``limit``."""
-        cursor = self._cursors.pop(session_id, None)
-        if cursor is None or cursor.last > after:
-            cursor = self._new_cursor(session_id)
-        page = cursor.page(after, limit)
-        if page:
-            self._cursors[session_id] = cursor
-            if len(self._cursors) > MAX_CURSORS:
-                self._cursors.popitem(last=False)
-            return page
-        self._at_end(session_id, cursor)
-        return page
-
-    def _at_end(self, session_id: str, cursor: LogCursor) -> None:
-        if cursor.damage is not None:
-            self._damages[session_id] = cursor.damage
-        else:
-            self._damages.pop(session_id, None)
-        log = self._logs.get(session_id)
-        if log is not None and log.head is None:
-            log.head = cursor.last
-            log.at_ms = log.at_ms or cursor.at_ms
-
-    def _new_cursor(self, session_id: str) -> LogCursor:
-        if not is_session_id(session_id):
-            raise UnknownSession(session_id)
-        log = self._logs.get(session_id)
-        some = segments(self._log_dir, name_of(session_id))
-        if log is not None:
-            behind = [log.beginning, *log.tail] if log.beginning is not None else log.tail
-            return LogCursor(some, log.size if log.made else None, behind)
-        if not any(segment.start is not None or segment.newer for segment in some):
-            begun = beginning_of(self._instance_dir, session_id)
-            if begun is None:
-                raise UnknownSession(session_id)
-            return LogCursor([], None, [framed(line.text) for line in begun[0].entries])
-        return LogCursor(some, None, ())
+        return self._pages.read(session_id, after, limit)
 
     def damage(self, session_id: str) -> str | None:
         """What is wrong with the log and where, once it was read to its end."""
-        damage = self._damages.get(session_id)
-        return damage.sentence if damage is not None else None
+        return self._pages.damage(session_id)
 
     def written_ms(self, session_id: str) -> int | None:
         """When the last record was written, as far as anybody has looked."""
         log = self._logs.get(session_id)
-        return (log.at_ms or None) if log is not None else None
+        return (log.at_ms if log is not None else self._pages.written_ms(session_id)) or None
 
     def visible(self, session_id: str) -> int:
         """The last seq."""
         log = self._logs.get(session_id)
-        if log is not None:
-            return log.head if log.head is not None else self._find_head(log)
-        cursor = self._new_cursor(session_id)
-        cursor.skip_to_end()
-        return cursor.last
+        return log.head if log is not None and log.head is not None else self._pages.last_seq(session_id)
 
     def watch(self, session_id: str, callback: Watcher) -> Callable[[], None]:
         """Call ``callback`` after each append of this process; the returned function ends that."""
         log = self._logs.get(session_id)
         if log is None:
-            self._check_known(session_id)
+            self._pages.check_known(session_id)
             return lambda: None
         return log.watchers.add(callback)
 
@@ -405,25 +390,12 @@ class FileStore:
         if len(self._open) > MAX_OPEN_FILES:
             self._open.popitem(last=False)[0].close()
 
-    def _find_head(self, log: OpenLog) -> int:
-        cursor = self._new_cursor(log.session_id)
-        cursor.skip_to_end()
-        self._at_end(log.session_id, cursor)
-        assert log.head is not None
-        return log.head
-
-    def _forget_cursor(self, session_id: str) -> None:
-        self._cursors.pop(session_id, None)
-
-    def _check_known(self, session_id: str) -> None:
-        self._new_cursor(session_id)
-
     def _not_owned(self, session_id: str, epoch: int) -> Exception:
         log = self._logs.get(session_id)
         if log is not None:
             return Fenced(session_id, epoch, log.epoch)
         try:
-            self._check_known(session_id)
+            self._pages.check_known(session_id)
         except UnknownSession as unknown:
             return unknown
         return Fenced(session_id, epoch, None)

@@ -22,13 +22,15 @@ class LogCursor:
     was written, ``damage`` what the log ends with, if that is nothing good.
 
     Args:
-        size: how much of the last segment counts; None: all of it.
+        size: how much of the segment of that epoch counts.
         behind: lines that come behind what is in the segments.
     """
 
-    def __init__(self, some: list[Segment], size: int | None, behind: Iterable[bytes]) -> None:
+    def __init__(
+        self, some: list[Segment], epoch: int = 0, size: int = 0, behind: Iterable[bytes] = ()
+    ) -> None:
         self._reader = LogReader(some)
-        self._entries: Iterator[Entry] = chain(self._reader.records(size), _entries(behind))
+        self._entries: Iterator[Entry] = chain(self._reader.records(epoch, size), _entries(behind))
         self._next: Entry | None = None
         self.last = 0
         self.at_ms = 0

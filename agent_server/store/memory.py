@@ -116,6 +116,9 @@ class MemoryStore:
         """Forget the session."""
         self._logs.pop(session_id, None)
 
+    def close(self, *, tidy: bool = False) -> None:
+        """The end of the process is the end of it."""
+
     def _log(self, session_id: str) -> _Log:
         try:
             return self._logs[session_id]

@@ -185,10 +185,10 @@ class LogReader:
         """What stands there cannot be understood: the log ends in front of it."""
         self.damage = Damage("corrupt", self._segments[self._at].path if self._segments else "", entry.offset)
 
-    def records(self, size: int | None = None) -> Iterator[Entry]:
+    def records(self, epoch: int = 0, size: int = 0) -> Iterator[Entry]:
         """The records from here on; whoever stops taking them may call again, and gets the last one again.
 
-        ``size``: how much of the last segment is to be read.
+        ``size``: how much of the segment of that epoch is to be read; the others are read to their ends.
         """
         while self._at < len(self._segments) and self.damage is None:
             segment = self._segments[self._at]
@@ -196,7 +196,7 @@ class LogReader:
             if segment.newer:
                 self.damage = Damage("newer", segment.path, 0)
                 return
-            yield from self._records_of(segment, following, size if following is None else None)
+            yield from self._records_of(segment, following, size if segment.epoch == epoch else None)
             if following is None or self.damage is not None:
                 return
             if following.start not in (0, self.last + 1) and not following.newer:

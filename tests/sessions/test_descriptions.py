@@ -109,7 +109,7 @@ async def test_a_description_says_what_the_session_was_made_from_and_what_became
         assert (told.title, told.first_prompt) == ("Eight.", "add\nfour and four")
         assert (told.message_count, told.turn_count, told.cost_usd) == (3, 1, 0.75)
         assert told.updated_at > fresh.updated_at
-        entry = supervisor.catalogue.get(session.id)
+        entry = await supervisor.entries.get(session.id)
         assert entry is not None
         for name in entry._fields:
             assert name == "archived" or getattr(entry, name) == getattr(told, name), name

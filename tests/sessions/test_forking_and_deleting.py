@@ -12,6 +12,7 @@ from agent_server.errors import SessionNotFound
 from agent_server.sessions.prompts import PromptFailed, PromptStopped
 from agent_server.sessions.session import Session
 from agent_server.sessions.supervisor import SessionSupervisor
+from agent_server.store.files import FileStore
 from agent_server.store.memory import MemoryStore
 from agent_server.store.store import UnknownSession
 from tests.agent.puppets import PuppetModel, forever, say
@@ -58,7 +59,7 @@ async def test_a_fork_goes_on_from_where_the_other_is_and_leaves_it_alone(tmp_pa
         assert isinstance(outcome, PromptStopped)
         assert outcome.message_id == 4  # behind the note, the prompt and the answer that were copied
         assert events_of(store, source.id) == before
-        assert {entry.session_id for entry in supervisor.catalogue.page()[0]} == {source.id, fork.id}
+        assert {entry.session_id for entry in (await supervisor.entries.page())[0]} == {source.id, fork.id}
 
 
 @in_loop
@@ -176,7 +177,7 @@ async def test_a_deleted_session_is_gone_with_all_that_was_known_of_it(tmp_path:
         assert isinstance(outcome, PromptStopped)
         assert outcome.stop_reason == "cancelled"
         assert stopped == [(closed, "closed"), (live, "deleted")]
-        assert [entry.session_id for entry in supervisor.catalogue.page()[0]] == [other.id]
+        assert [entry.session_id for entry in (await supervisor.entries.page())[0]] == [other.id]
         assert supervisor.live() == [other]
 
 
@@ -188,21 +189,19 @@ async def test_whoever_still_holds_a_deleted_session_does_not_bring_it_back(tmp_
         session.adopt(spec(tmp_path, PuppetModel()).workspace)
         with pytest.raises(UnknownSession):
             session.set_title("back")
-        assert supervisor.catalogue.page() == ([], None)
+        assert await supervisor.entries.page() == ([], None)
 
 
 @pytest.mark.parametrize("session_id", ["session_none", "", "../../etc/passwd", "*", "a\0b"])
 @in_loop
 async def test_deleting_what_is_unknown_does_nothing(tmp_path: Path, session_id: str) -> None:
-    class Watched(MemoryStore):
-        def purge(self, session_id: str) -> None:
-            raise AssertionError("purged")
-
-    async with SessionSupervisor(Watched()) as supervisor:
+    store = FileStore(str(tmp_path / "store"))
+    async with SessionSupervisor(store) as supervisor:
         session = supervisor.create(spec(tmp_path, PuppetModel()))
         for _ in range(2):
             await supervisor.delete(session_id)
         assert supervisor.live() == [session]
+        assert store.visible(session.id) > 0
 
 
 @in_loop
@@ -225,7 +224,7 @@ async def test_a_session_is_deleted_once_however_often_and_with_whatever_else_it
         assert supervisor.live() == []
         assert stopped == ["closed", "deleted"]
         assert store._logs == {}
-        assert supervisor.catalogue.page() == ([], None)
+        assert await supervisor.entries.page() == ([], None)
 
 
 @in_loop
@@ -239,7 +238,7 @@ async def test_deleting_while_it_is_being_stopped_waits_for_the_stop(tmp_path: P
         await asyncio.gather(supervisor.stop(session.id), supervisor.delete(session.id))
         assert stopped == ["closed"]
         assert store._logs == {}
-        assert supervisor.catalogue.page() == ([], None)
+        assert await supervisor.entries.page() == ([], None)
         assert isinstance(await asked.outcome(), PromptStopped)
 
 
@@ -261,19 +260,19 @@ async def test_opening_behind_a_delete_finds_nothing(tmp_path: Path) -> None:
 async def test_archiving_closes_and_hides_a_session_until_it_is_brought_back(tmp_path: Path) -> None:
     stopped: list[str] = []
     async with SessionSupervisor(MemoryStore(), on_stopped=lambda _, reason: stopped.append(reason)) as supervisor:
-        catalogue = supervisor.catalogue
+        entries = supervisor.entries
         session = supervisor.create(spec(tmp_path, PuppetModel()))
         for _ in range(2):
             await supervisor.set_archived(session.id, True)
             assert supervisor.live() == []
-            assert catalogue.page() == ([], None)
+            assert await entries.page() == ([], None)
         assert stopped == ["archived"]
         again = await supervisor.open(session.id, spec(tmp_path, PuppetModel()))
         again.set_title("still hidden")
-        assert catalogue.page() == ([], None)
+        assert await entries.page() == ([], None)
         await supervisor.set_archived(session.id, False)
         assert supervisor.live() == [again]
         await supervisor.stop(session.id)
-        assert [entry.title for entry in catalogue.page()[0]] == ["still hidden"]
+        assert [entry.title for entry in (await entries.page())[0]] == ["still hidden"]
         with pytest.raises(SessionNotFound):
             await supervisor.set_archived("session_none", True)

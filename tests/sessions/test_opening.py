@@ -245,13 +245,13 @@ async def test_what_a_former_instance_still_does_reaches_neither_its_successor_n
         await supervisor.stop(first.id)
         second = await supervisor.open(first.id, spec(tmp_path, forever(say("hi"))))
         written = events_of(store, first.id)
-        entry = supervisor.catalogue.get(first.id)
+        entry = await supervisor.entries.get(first.id)
         model.release.set()
         for _ in range(50):
             await asyncio.sleep(0)
         assert supervisor.live() == [second]
         assert events_of(store, first.id) == written
-        assert supervisor.catalogue.get(first.id) == entry
+        assert await supervisor.entries.get(first.id) == entry
         assert isinstance(await Asked(supervisor, second).outcome(), PromptStopped)
 
 
@@ -426,7 +426,7 @@ async def test_a_live_session_can_be_adopted_by_another_workspace_in_the_same_di
         assert len(events_of(store, session.id)) == before
         session.adopt(wider.workspace)
         assert events_of(store, session.id)[before:] == [RootsChanged((str(tmp_path), str(extra)))]
-        entry = supervisor.catalogue.get(session.id)
+        entry = await supervisor.entries.get(session.id)
         assert entry is not None
         assert entry.roots == (str(tmp_path), str(extra))
         asked = Asked(supervisor, session)

@@ -105,7 +105,7 @@ async def test_a_title_of_the_users_is_never_replaced_by_ours(tmp_path: Path) ->
         await Asked(supervisor, session).outcome()
         assert session.info().title == "My work"
         assert session.record.title_by_user
-        entry = supervisor.catalogue.get(session.id)
+        entry = await supervisor.entries.get(session.id)
         assert entry is not None
         assert entry.title == "My work"
         titles = [event for event in events_of(store, session.id) if isinstance(event, TitleChanged)]
@@ -124,9 +124,9 @@ async def test_any_stored_session_can_be_named(tmp_path: Path, live: bool) -> No
         await Asked(supervisor, session).outcome()
         if not live:
             await supervisor.stop(session.id)
-        before = supervisor.catalogue.get(session.id)
+        before = await supervisor.entries.get(session.id)
         assert await supervisor.set_title(session.id, " mine ") == "mine"
-        after = supervisor.catalogue.get(session.id)
+        after = await supervisor.entries.get(session.id)
         assert before is not None and after is not None
         assert (before.title, after.title) == ("hi", "mine")
         assert after.updated_at > before.updated_at

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_server.store.memory import MemoryStore
+from agent_server.store.files import FileStore
 from tests.agent.puppets import WAIT, PuppetModel, forever, say
 from tests.agent.scripted_client import ScriptedClient, house, in_loop, one_client
 
@@ -160,20 +160,6 @@ async def test_what_is_not_live_cannot_be_closed_and_a_cancelled_model_is_let_go
             assert (await client.refused("session/close", sessionId=unknown))["code"] == -32002
 
 
-class WatchedStore(MemoryStore):
-    """Counts what is removed."""
-
-    purged: list[str]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.purged = []
-
-    def purge(self, session_id: str) -> None:
-        self.purged.append(session_id)
-        super().purge(session_id)
-
-
 @pytest.mark.spec("D-59", "N-43")
 @pytest.mark.parametrize(
     "unknown",
@@ -181,12 +167,13 @@ class WatchedStore(MemoryStore):
 )
 @in_loop
 async def test_deleting_whatever_is_unknown_touches_nothing(tmp_path: Path, unknown: str) -> None:
-    store = WatchedStore()
+    store = FileStore(str(tmp_path / "store"))
     async with house(forever(say("hi")), store=store) as made:
         client = await made.connect()
         kept = await client.new_session(str(tmp_path))  # its alias is session-1
+        before = sorted(tmp_path.rglob("*"))
         assert await client.call("session/delete", sessionId=unknown) == {}
-        assert store.purged == []
+        assert sorted(tmp_path.rglob("*")) == before
         assert await pages(client) == [[kept]]
         assert await client.run(kept) == "end_turn"
 

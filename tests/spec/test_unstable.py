@@ -61,13 +61,13 @@ async def test_asking_for_a_status_changes_nothing_and_gives_no_session_away(tmp
         session_id = await client.new_session(str(tmp_path))
         await client.run(session_id)
         records = len(made.store.read(session_id))
-        entry = made.supervisor.catalogue.get(session_id)
+        entry = await made.supervisor.entries.get(session_id)
         assert await other.call("session/status", sessionId=session_id) == {"status": "open"}
         error = await other.refused("session/prompt", sessionId=session_id, prompt=[{"type": "text", "text": "x"}])
         assert error["code"] == -32002
         assert other.updates() == []
         assert len(made.store.read(session_id)) == records
-        assert made.supervisor.catalogue.get(session_id) == entry
+        assert (await made.supervisor.entries.get(session_id)) == entry
         await client.call("session/close", sessionId=session_id)
         assert await other.call("session/status", sessionId=session_id) == {"status": "saved"}
         assert made.supervisor.live() == []

@@ -1,0 +1,103 @@
+"""Making the catalogue right from the logs: after servers that died, and where there is no catalogue any more.
+
+Whoever looks at a list does it first, so that nothing is missing there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from agent_server.errors import AgentServerError
+from agent_server.sessions.reading import PAGE_RECORDS, StoredSession
+from agent_server.sessions.timestamps import ms_of, rfc3339
+from agent_server.store.catalogue import SessionEntry
+from agent_server.store.instances import DeadInstance
+from agent_server.store.store import EventStore, UnknownSession
+
+if TYPE_CHECKING:
+    from agent_server.sessions.entries import Entries
+    from agent_server.store.files import FileStore
+
+logger = logging.getLogger(__name__)
+
+
+async def entry_from(store: EventStore, session_id: str) -> SessionEntry | None:
+    """What a list shows of a session, read from its log; None where that does not begin as one does.
+
+    Raises:
+        UnknownSession: there is no such log.
+        OSError: it cannot be read.
+    """
+    stored = StoredSession()
+    while page := store.read(session_id, stored.head, PAGE_RECORDS):
+        stored.take(page[-1][0], [event for _, event in page])
+        await asyncio.sleep(0)
+    record = stored.record
+    if not record.cwd:
+        return None
+    written_ms = store.written_ms(session_id)
+    return SessionEntry(
+        session_id,
+        record.cwd,
+        record.roots,
+        record.created_at,
+        rfc3339(max(written_ms or 0, ms_of(record.created_at))),
+        record.title,
+        record.first_prompt,
+        record.message_count,
+        record.user_messages,
+        record.model,
+        record.archived,
+        record.cost_usd,
+    )
+
+
+class Indexing:
+    """Brings the entries up to date with the logs of servers that died."""
+
+    def __init__(self, store: FileStore, entries: Entries) -> None:
+        self._store = store
+        self._entries = entries
+        self._alone = asyncio.Lock()
+
+    async def up_to_date(self, *, anew: bool) -> None:
+        """Return when every session of every server that died has its entry.
+
+        ``anew``: the catalogue was empty: all logs are read.
+        """
+        async with self._alone:
+            if anew:
+                for session_id in self._store.session_ids():
+                    await self._index(session_id)
+            for dead in self._store.dead_instances():
+                await self._clean_up_after(dead)
+
+    async def _clean_up_after(self, dead: DeadInstance) -> None:
+        for session_id in dead.journal.touched:
+            await self._index(session_id)
+        try:
+            for session_id in dead.journal.beginnings:
+                self._give_a_file(session_id)
+        except OSError:
+            logger.warning("the sessions of a server that died stay in its journal", exc_info=True)
+            return
+        dead.forget()
+
+    async def _index(self, session_id: str) -> None:
+        try:
+            entry = await entry_from(self._store, session_id)
+        except UnknownSession:  # deleted since
+            await self._entries.remove(session_id)
+        except OSError:
+            logger.warning("the log of session %s cannot be read", session_id, exc_info=True)
+        else:
+            if entry is not None:
+                await self._entries.put(entry)
+
+    def _give_a_file(self, session_id: str) -> None:
+        try:
+            self._store.release(session_id, self._store.acquire(session_id))
+        except AgentServerError:  # it has one already, or is gone, or somebody else goes on with it
+            pass
