@@ -16,6 +16,8 @@ from agent_server.protocol.extensions import (
     SESSION_INFO,
     SESSION_LIST_LIVE,
     SESSION_LOOKUP,
+    SESSION_SAVE_FAILED,
+    SESSION_SAVE_RECOVERED,
     SESSION_SNAPSHOT,
     SESSION_STATUS,
     SESSION_STATUS_CHANGED,
@@ -57,6 +59,7 @@ class ExtensionMethods:
             self._subscriptions = [
                 supervisor.on_status.add(self._status_changed),
                 supervisor.on_stopped.add(self._stopped),
+                supervisor.on_save_trouble.add(self._save_trouble),
             ]
 
     @handles(SESSION_LOOKUP)
@@ -142,6 +145,14 @@ class ExtensionMethods:
     def _stopped(self, session: Session, reason: str) -> None:
         self._introduced.discard(session.instance_id)
         self._notify(SESSION_STOPPED, {**_names(session), "reason": reason})
+
+    def _save_trouble(self, session: Session, error: str | None) -> None:
+        if session.instance_id not in self._introduced:
+            return
+        if error is not None:
+            self._notify(SESSION_SAVE_FAILED, {**_names(session), "error": error})
+        else:
+            self._notify(SESSION_SAVE_RECOVERED, _names(session))
 
     def _notify_status(self, session: Session, status: str, before: str) -> None:
         change = {"status": status, "previousStatus": before, "at": session.updated_at}

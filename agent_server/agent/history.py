@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from agent_server.agent.replay_v1 import HistoryMerger
-from agent_server.errors import ConnectionClosed, SessionConflict, SessionNotFound
+from agent_server.errors import SessionConflict, SessionNotFound
 from agent_server.sessions.status import Lifecycle
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ async def tell_history(agent_session: AgentSession, connection: Connection) -> N
 
     Raises:
         SessionNotFound: the session ended meanwhile.
-        ConnectionClosed: the client went away.
     """
     log = agent_session.session.log
     merger = HistoryMerger()
@@ -66,8 +65,6 @@ async def tell_history(agent_session: AgentSession, connection: Connection) -> N
         await asyncio.sleep(0)
         if connection.congested:
             await connection.drained()
-        if connection.closed:
-            raise ConnectionClosed("the client went away while a session was told")
         if agent_session.session.lifecycle is not Lifecycle.LIVE:  # its log may be gone
             raise SessionNotFound(agent_session.session.id)
     agent_session.attachment.end_retelling(merger)

@@ -102,6 +102,7 @@ class AgentService:
             metadata=extras.get("metadata"),
             llm_config=extras.get("llmConfig"),
             system_prompt=system_prompt,
+            persist=extras.get("persist", True),
         )
 
     def _check_wishes(self, extras: dict[str, Any]) -> None:

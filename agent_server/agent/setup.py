@@ -101,6 +101,8 @@ def extras_of(meta: dict[str, Any] | None) -> dict[str, Any]:
     for key in _STRINGS:
         if extras.get(key) is not None and type(extras[key]) is not str:
             raise invalid(f"params._meta.agent_server.{key} must be a string")
+    if type(extras.get("persist", True)) is not bool:
+        raise invalid("params._meta.agent_server.persist must be true or false")
     _check_config(extras.get("config") or {})
     return extras
 

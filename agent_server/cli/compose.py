@@ -94,6 +94,7 @@ def make_sessions(settings: Settings) -> Sessions:
     from agent_server.sessions.indexing import Indexing
 
     supervisor = SessionSupervisor(store, catalogue, worker=store.worker)
+    store.on_trouble = supervisor.save_trouble
     supervisor.entries.indexing = Indexing(store, supervisor.entries)
     return Sessions(store, supervisor)
 

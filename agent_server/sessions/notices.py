@@ -36,3 +36,12 @@ def _description(text: str | None) -> str | None:
 
 def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def tell_saving(log: SessionLog, error: str | None) -> None:
+    """Say that a session cannot be saved, and why; or, without an ``error``, that it is saved again."""
+    if error is None:
+        log.append(NoticeRaised("info", "This session is saved again"))
+    else:
+        why = f"{error}. It goes on, and what is new is kept in memory until the disk works again."
+        log.append(NoticeRaised("error", "This session cannot be saved", why))

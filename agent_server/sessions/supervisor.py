@@ -80,6 +80,7 @@ class SessionSupervisor:
         self.on_created: Listeners[[Session]] = Listeners()
         self.on_status: Listeners[[Session, str, str]] = Listeners()
         self.on_stopped: Listeners[[Session, str]] = Listeners()
+        self.on_save_trouble: Listeners[[Session, str | None]] = Listeners()
         if on_status is not None:
             self.on_status.add(on_status)
         if on_stopped is not None:
@@ -252,6 +253,20 @@ class SessionSupervisor:
             self.on_created.tell(session)
         if self.on_status:
             self.on_status.tell(session, session.status, Lifecycle.INITIALIZING.value)
+
+    def save_trouble(self, session_id: str, error: OSError | None) -> None:
+        """A session cannot be saved any more, or is saved again: say so, once (Req: PE-02)."""
+        # Not from within: whoever appends just now is not done yet.
+        asyncio.get_running_loop().call_soon(self._tell_save_trouble, session_id, error)
+
+    def _tell_save_trouble(self, session_id: str, error: OSError | None) -> None:
+        from agent_server.sessions.notices import tell_saving
+
+        session = self._sessions.get(session_id)
+        if session is not None:
+            said = (error.strerror or type(error).__name__) if error is not None else None
+            tell_saving(session.log, said)
+            self.on_save_trouble.tell(session, said)
 
     # Finding
 

@@ -23,6 +23,7 @@ from agent_server.store.lines import framed, framed_in_pieces, line_of
 from agent_server.store.log_pages import LogPages
 from agent_server.store.open_log import OpenLog
 from agent_server.store.ownership import find_free
+from agent_server.store.private import make_private
 from agent_server.store.retrying import Retrying
 from agent_server.store.segments import RELEASED, all_names, is_session_id, name_of, segments
 from agent_server.store.seqs import last_seqs
@@ -164,7 +165,13 @@ class FileStore:
         log.tail.append(line)
         if len(log.tail) == 1:
             log.tail_written = written
-        self._retrying.add(log, error or OSError("the disk took only a part of a record"))
+        try:
+            if error is None:
+                log.write_tail()  # the rest fails too, and says why
+                return
+        except OSError as reason:
+            error = reason
+        self._retrying.add(log, error)
 
     def _write_tail(self, log: OpenLog) -> bool:
         """Write what is only in memory, and again what could not be synced; whether everything is saved with that.
@@ -376,7 +383,7 @@ class FileStore:
     # Inside
 
     def _begin_instance(self) -> Instance:
-        os.makedirs(self._instance_dir, 0o700, exist_ok=True)
+        make_private(self._instance_dir)
         self._instance = Instance(self._instance_dir)
         return self._instance
 

@@ -188,7 +188,7 @@ def instance_ids(directory: str) -> Iterator[str]:
     """The servers that have a journal."""
     try:
         names = os.listdir(directory)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     for name in names:
         if name.endswith(SUFFIX):

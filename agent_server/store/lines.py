@@ -59,9 +59,9 @@ def parse(line: bytes, offset: int) -> Entry | None:
         return None
     text = line[CRC_CHARS + 1 :]
     end = offset + len(line) + 1
+    if line[:CRC_CHARS] != b"%08x" % crc32(text):
+        return None
     try:
-        if int(line[:CRC_CHARS], 16) != crc32(text):
-            return None
         if not text.startswith(_SEQS):
             return Entry(offset, end, 0, 0, text)
         first, last = text[len(_SEQS) : text.index(b"]")].split(b",")

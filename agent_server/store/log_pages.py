@@ -43,6 +43,10 @@ class LogPages:
         if cursor is None or cursor.last > after:
             cursor = self._new_cursor(session_id)
         page = cursor.page(after, limit)
+        own = self._own.get(session_id)
+        if not page and own is not None and own.head is not None and cursor.last < own.head:
+            cursor = self._new_cursor(session_id)  # it has grown since
+            page = cursor.page(after, limit)
         if page:
             self._cursors[session_id] = cursor
             if len(self._cursors) > MAX_CURSORS:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
         ListLiveSessionsResponse,
         LookupSessionRequest,
         LookupSessionResponse,
+        SaveFailedNotification,
+        SaveRecoveredNotification,
         SessionDescription,
         SessionInfoRequest,
         SessionSnapshot,
@@ -98,10 +100,27 @@ SESSION_STOPPED: Final[NotificationMethod[SessionStoppedNotification]] = Notific
     OPT_IN,
 )
 
+SESSION_SAVE_FAILED: Final[NotificationMethod[SaveFailedNotification]] = NotificationMethod(
+    "_agent_server/session/save_failed",
+    Side.CLIENT,
+    Scope.CONNECTION,
+    f"{_MODELS}:SaveFailedNotification",
+    OPT_IN,
+)
+SESSION_SAVE_RECOVERED: Final[NotificationMethod[SaveRecoveredNotification]] = NotificationMethod(
+    "_agent_server/session/save_recovered",
+    Side.CLIENT,
+    Scope.CONNECTION,
+    f"{_MODELS}:SaveRecoveredNotification",
+    OPT_IN,
+)
+
 EXTENSION_AGENT_METHODS: Final = MethodTable(
     SESSION_LOOKUP, SESSION_INFO, SESSION_LIST_LIVE, SESSION_STOP, SESSION_STATUS, SESSION_SNAPSHOT
 )
 """What our agent answers besides ACP."""
 
-EXTENSION_CLIENT_METHODS: Final = MethodTable(SESSION_STATUS_CHANGED, SESSION_STOPPED)
+EXTENSION_CLIENT_METHODS: Final = MethodTable(
+    SESSION_STATUS_CHANGED, SESSION_STOPPED, SESSION_SAVE_FAILED, SESSION_SAVE_RECOVERED
+)
 """What our agent tells clients that opted in."""
