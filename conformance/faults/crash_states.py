@@ -34,7 +34,7 @@ from conformance.faults.raw_agent import Lost
 from conformance.faults.recording import Recording, recorded
 from conformance.faults.seen import losses
 from conformance.faults.story import PROMPTS, SHORT
-from conformance.faults.subject import NotPossible, Subject, add_arguments, subject
+from conformance.faults.subject import NotPossible, Subject, add_arguments, print_losses, subject
 
 OK, LOST, IMPOSSIBLE = 0, 1, 3
 STATES: Final = 1200
@@ -199,8 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{len(recording.changes):8} changes of the store and frames to the client, {recording.summary()}")
     for what, count in sorted(did.items()):
         print(f"{count:8} {what}")
-    for loss in lost:
-        print(f"LOST     {loss}")
+    print_losses(lost)
     print(f"{len(lost)} losses, {time.monotonic() - began:.1f} s")
     return LOST if lost else OK
 

@@ -39,7 +39,7 @@ from conformance.faults.editor import Editor, Refused
 from conformance.faults.raw_agent import Lost
 from conformance.faults.seen import Seen, losses
 from conformance.faults.story import SHORT, STREAM, WRITE
-from conformance.faults.subject import NotPossible, Subject, add_arguments, subject
+from conformance.faults.subject import NotPossible, Subject, add_arguments, print_losses, subject
 
 OK, LOST, IMPOSSIBLE = 0, 1, 3
 TRIALS: Final = 120
@@ -318,8 +318,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return IMPOSSIBLE
     for what, count in sorted(found.did.items()):
         print(f"{count:8} {what}")
-    for loss in found.lost:
-        print(f"LOST     {loss}")
+    print_losses(found.lost)
     print(f"{len(found.lost)} losses in {len(wanted)} trials, {time.monotonic() - began:.1f} s")
     return LOST if found.lost else OK
 

@@ -26,7 +26,7 @@ from conformance.faults.editor import Editor, Refused
 from conformance.faults.raw_agent import Lost
 from conformance.faults.seen import Seen, losses
 from conformance.faults.story import PROMPTS, SHORT
-from conformance.faults.subject import Subject, add_arguments, subject
+from conformance.faults.subject import Subject, add_arguments, print_losses, subject
 
 RUNS_PER_STORE: Final = 6
 SESSIONS: Final = 6
@@ -189,8 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tally = run(subject(given, Path(directory)), given.runs, given.seed, given.prompt or PROMPTS)
     for what, count in sorted(tally.did.items()):
         print(f"{count:8} {what}")
-    for loss in tally.lost:
-        print(f"LOST     {loss}")
+    print_losses(tally.lost)
     print(f"{len(tally.lost)} losses in {given.runs} kills, {time.monotonic() - began:.1f} s")
     return 1 if tally.lost else 0
 

@@ -5,6 +5,9 @@ what is measured is how long an agent that works is silent (the longest that one
 it), and how long the prompts of one further session of each, which does little, take meanwhile. With ``--beside CMD``
 the same is done with another agent, for comparison: on a busy machine silence has many reasons.
 
+With ``--traced`` the agents run under strace, which tells the longest single system call that a main thread made on the
+store: how long one append, or the opening of a file, kept everybody waiting.
+
 Then a further agent must list every session of all, on however many pages; it must be refused a session that another
 one has (-32010, reason ``session_busy``, with the pid and the start of who has it), and have it as soon as that one is
 killed, with everything that was seen of it.
@@ -26,11 +29,12 @@ from pathlib import Path
 from typing import Final
 
 from conformance.bench.figures import percentile
+from conformance.faults import strace
 from conformance.faults.editor import Editor, Refused
 from conformance.faults.raw_agent import Lost
 from conformance.faults.seen import losses
 from conformance.faults.story import SHORT, STREAM
-from conformance.faults.subject import Subject, add_arguments, subject, told
+from conformance.faults.subject import Subject, add_arguments, print_losses, subject, told
 
 AGENTS: Final = 4
 SESSIONS: Final = 64
@@ -42,7 +46,7 @@ BUSY: Final = -32010
 @dataclass
 class Crowd:
     """What came of it. ``silences`` and ``answers``: seconds; ``lost``: what did not hold; ``takeover_s``: how long it
-    took from a kill until the session was loaded elsewhere.
+    took from a kill until the session was loaded elsewhere; ``longest_call``: on the store, by a main thread.
     """
 
     silences: list[float] = field(default_factory=list)
@@ -51,6 +55,7 @@ class Crowd:
     seconds: float = 0.0
     updates: int = 0
     takeover_s: float | None = None
+    longest_call: tuple[float, str] | None = None
 
     def told(self) -> str:
         """For people."""
@@ -59,7 +64,11 @@ class Crowd:
             if values:
                 worst, middle, most = (1e3 * percentile(values, percent) for percent in (100, 50, 99))
                 told += f"; {what}: median {middle:.1f}, 99 % {most:.1f}, worst {worst:.1f} ms"
-        return told if self.takeover_s is None else f"{told}; taken over {1e3 * self.takeover_s:.0f} ms after a kill"
+        if self.takeover_s is not None:
+            told += f"; taken over {1e3 * self.takeover_s:.0f} ms after a kill"
+        if self.longest_call is not None:
+            told += f"; longest call on the store {1e3 * self.longest_call[0]:.1f} ms ({self.longest_call[1]})"
+        return told
 
 
 class Driver:
@@ -116,12 +125,26 @@ class Driver:
             del self._probed[place]
 
 
-def run(agent: Subject | Sequence[str], agents: int, sessions: int, rounds: int, prompt: str = STREAM) -> Crowd:
-    """So many agents with so many sessions each. A `Subject` shares a store; plain words have none to share."""
+def run(
+    agent: Subject | Sequence[str],
+    agents: int,
+    sessions: int,
+    rounds: int,
+    prompt: str = STREAM,
+    *,
+    traced: bool = False,
+) -> Crowd:
+    """So many agents with so many sessions each. A `Subject` shares a store; plain words have none to share.
+
+    Raises:
+        NotPossible: there is no strace, and it is asked for.
+    """
     with tempfile.TemporaryDirectory(prefix="crowd-") as directory, ExitStack() as stack:
         store, workspace = Path(directory) / "store", Path(directory)
         command = agent.command(store) if isinstance(agent, Subject) else list(agent)
-        editors = [stack.enter_context(Editor(command)) for _ in range(agents)]
+        logs = [Path(directory) / f"trace-{number}" for number in range(agents)] if traced else []
+        commands = [[*strace.timing(log), *command] for log in logs] or [command] * agents
+        editors = [stack.enter_context(Editor(each)) for each in commands]
         for editor in editors:
             editor.open()
         driver = Driver(editors, workspace, prompt)
@@ -140,6 +163,10 @@ def run(agent: Subject | Sequence[str], agents: int, sessions: int, rounds: int,
             crowd.lost += [f"a request was refused: {answer['error']}" for answer in answers if "error" in answer]
             if isinstance(agent, Subject):
                 _share(crowd, editors, stack.enter_context(Editor(command)), workspace)
+            calls = [
+                strace.longest_call(log, editor.pid, store) for log, editor in zip(logs, editors, strict=bool(logs))
+            ]
+            crowd.longest_call = max(calls, default=None)
         except (Lost, Refused) as trouble:
             crowd.lost.append(str(trouble))
     return crowd
@@ -208,18 +235,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--prompt", default=STREAM, metavar="TEXT", help="makes a session stream (%(default)s)")
     parser.add_argument("--beside", metavar="CMD", help="another agent, to compare with; it gets no store")
     parser.add_argument("--worst-ms", type=float, metavar="MS", help="fail if one is silent for longer (never)")
+    parser.add_argument("--traced", action="store_true", help="run the agents under strace")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="story-") as directory:
         agent = subject(given, Path(directory))
-        crowd = run(agent, given.agents, given.sessions, given.rounds, given.prompt)
+        crowd = run(agent, given.agents, given.sessions, given.rounds, given.prompt, traced=given.traced)
         print(f"one store: {crowd.told()}")
         if given.beside:
             beside = run(told(given.beside, Path(directory)), given.agents, given.sessions, given.rounds, given.prompt)
             print(f"beside it: {beside.told()}")
     if given.worst_ms is not None and 1e3 * max(crowd.silences) > given.worst_ms:
         crowd.lost.append(f"an agent at work was silent for more than {given.worst_ms:g} ms")
-    for loss in crowd.lost:
-        print(f"LOST     {loss}")
+    print_losses(crowd.lost)
     print(f"{len(crowd.lost)} losses, {given.agents} agents with {given.sessions} sessions each")
     return 1 if crowd.lost else 0
 

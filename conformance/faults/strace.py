@@ -51,17 +51,50 @@ class Change:
         return " ".join(filter(None, [self.kind, what, self.path])) + size
 
 
+def _strace() -> str:
+    found = shutil.which("strace")
+    if found is None:
+        raise NotPossible("strace is not installed; it is needed to see what the agent writes")
+    return found
+
+
+def timing(log: Path) -> list[str]:
+    """What stands before the command of an agent whose calls are to be timed; its process stays a child of ours.
+
+    Raises:
+        NotPossible: there is no strace here.
+    """
+    return [_strace(), "-D", "-f", "-T", "-y", "-s", "0", "-e", f"trace={CALLS}", "-e", "signal=none", "-o", str(log)]
+
+
+def longest_call(log: Path, thread: int, place: Path) -> tuple[float, str]:
+    """The longest call that a thread made on the files of a place: its seconds and its name."""
+    longest = (0.0, "none")
+    with open(log, encoding="ascii", errors="replace") as lines:
+        begun = ""
+        for line in lines:
+            if not line.startswith(f"{thread} "):
+                continue
+            name, _, rest = line.split(None, 1)[1].partition("(")
+            if "<unfinished" in line:
+                begun = line
+                continue
+            if "resumed>" in line:
+                name, _, rest = begun.partition(" ")[2].strip().partition("(")
+            took = _TOOK.search(line)
+            if took is not None and str(place) in rest:
+                longest = max(longest, (float(took[1]), name))
+    return longest
+
+
 def command(log: Path) -> list[str]:
     """What stands before the command of an agent that is to be watched.
 
     Raises:
         NotPossible: there is no strace here.
     """
-    found = shutil.which("strace")
-    if found is None:
-        raise NotPossible("strace is not installed; it is needed to see what the agent writes")
     options = ["-f", "-ttt", "-y", "-xx", "-s", str(LONGEST_STRING), "-e", f"trace={CALLS}", "-e", "signal=none"]
-    return [found, *options, "-o", str(log)]
+    return [_strace(), *options, "-o", str(log)]
 
 
 @dataclass
@@ -92,6 +125,7 @@ _KINDS: Final[dict[str, Renaming]] = {
     "mkdirat": "mkdir",
 }
 
+_TOOK = re.compile(r"<(\d+\.\d+)>$")
 _LINE = re.compile(r"(\d+) +(\d+\.\d+) (.*)", re.DOTALL)
 _WHOLE = re.compile(r"(\w+)\((.*)\) += (-?\d+)(.*)", re.DOTALL)
 _BEGUN = re.compile(r"(\w+)\((.*) ?<unfinished \.\.\.>$", re.DOTALL)

@@ -13,6 +13,7 @@ from typing import Final
 from conformance.faults.story import write_scenario
 
 SCENARIO: Final = "{scenario}"
+MOST_LOSSES: Final = 40
 
 
 class NotPossible(Exception):
@@ -54,6 +55,14 @@ def subject(given: argparse.Namespace, directory: Path) -> Subject:
     """The agent that the arguments name. ``directory``: takes the scenario file, and outlives the agent."""
     flag = None if given.store_variable else given.store_flag
     return Subject(told(given.agent, directory), flag, given.store_variable)
+
+
+def print_losses(lost: Sequence[str]) -> None:
+    """Name the losses, a line each; of very many only the first."""
+    for loss in lost[:MOST_LOSSES]:
+        print(f"LOST     {loss}")
+    if len(lost) > MOST_LOSSES:
+        print(f"LOST     and {len(lost) - MOST_LOSSES} more")
 
 
 def told(command: str, directory: Path) -> list[str]:
