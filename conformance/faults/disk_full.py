@@ -48,6 +48,7 @@ SIZE_BYTES: Final = 1 << 20
 MOST_FREE_BYTES: Final = 24_000
 MOST_TURNS: Final = 40
 AT_ONCE: Final = 2
+NOT_TOLD: Final = "nobody was told that nothing can be saved"
 PROMPTS: Final = (STREAM, WRITE, SHORT)
 
 Way = Literal["mount", "limit"]
@@ -179,7 +180,7 @@ class Player:
                 self._turn(editor, session_id)
         self._more(editor, sessions, workspace)
         if not self._told(editor):
-            self.found.lost.append("nobody was told that nothing can be saved")
+            self.found.lost.append(NOT_TOLD)
         return self._end(editor, place, sessions, before)
 
     def _more(self, editor: Editor, sessions: Sequence[str], workspace: Path) -> None:
