@@ -28,12 +28,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from conformance.faults.editor import Editor, Refused
 from conformance.faults.raw_agent import Lost
@@ -235,7 +235,7 @@ class Player:
         """How often each session was said not to be saved; by a notification or by a notice, which count once."""
         ways = [
             Counter(str(params.get("sessionId")) for kind, params in editor.notices if kind.endswith("/save_failed")),
-            Counter(str(params.get("sessionId")) for kind, params in editor.notices if kind == "notice"),
+            Counter(str(params.get("sessionId")) for kind, params in editor.notices if _warns(kind, params)),
         ]
         return ways[0] | ways[1]
 
@@ -251,6 +251,10 @@ class Player:
                 self.found.did["sessions compared"] += 1
             for session_id in listed:
                 self._turn(editor, session_id) if session_id in expected else editor.load(session_id, workspace)
+
+
+def _warns(kind: str, params: Mapping[str, Any]) -> bool:
+    return kind == "notice" and (params.get("update") or {}).get("severity") in ("warning", "error")
 
 
 def trials(ways: Sequence[Way], number: int, seed: int) -> list[Trial]:

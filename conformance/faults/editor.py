@@ -85,8 +85,10 @@ class Editor(RawAgent):
 
     def open(self) -> None:
         """Agree on the version. Raises what `ask` raises."""
-        files = {"fs": {"readTextFile": True, "writeTextFile": True}} if self._offers_files else {}
-        params = {"protocolVersion": 1, "clientCapabilities": files, "clientInfo": {"name": "faults", "version": "1"}}
+        offered: dict[str, Any] = {"session": {"notices": {}}}
+        if self._offers_files:
+            offered["fs"] = {"readTextFile": True, "writeTextFile": True}
+        params = {"protocolVersion": 1, "clientCapabilities": offered, "clientInfo": {"name": "faults", "version": "1"}}
         self.capabilities = self.ask("initialize", params).get("agentCapabilities") or {}
 
     def make(self, cwd: Path) -> str:
