@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agent_server.agent.extension_methods import ExtensionMethods
 from agent_server.agent.features import Features, auth_methods
+from agent_server.agent.history_methods import HistoryMethods
 from agent_server.agent.session_handlers import AgentSession
 from agent_server.agent.setup import check_setup, extras_of, invalid, system_prompt_of
 from agent_server.agent.welcome import listed, load_result, new_session_result
@@ -66,7 +67,7 @@ AUTH_REQUIRED: Final = -32000
 SESSIONS_PER_PAGE: Final = 50
 
 
-class AgentMethods(ExtensionMethods):
+class AgentMethods(ExtensionMethods, HistoryMethods):
     """Answers for the connection: its sessions come and go here.
 
     Attributes:
@@ -243,6 +244,7 @@ class AgentMethods(ExtensionMethods):
     async def _page(self, cwd: str | None, cursor: str | None, archived: str = "exclude") -> dict[str, Any]:
         if cwd is not None and (not os.path.isabs(cwd) or "\0" in cwd):
             raise invalid("params.cwd must be an absolute path")
+        self._service.prune_once()
         return await listed(self._service, cwd, cursor, archived, SESSIONS_PER_PAGE)
 
     async def _reopen(self, spec: SessionSpec, params: LoadSessionRequest | ResumeSessionRequest) -> AgentSession:

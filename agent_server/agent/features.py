@@ -16,8 +16,13 @@ PROTOCOL_VERSION: Final = 1
 
 AGENT_INFO: Final = {"name": "agent-server", "title": "Agent Server", "version": __version__}
 
-EXTENSION_METHODS: Final = tuple(
-    f"_agent_server/session/{name}" for name in ("lookup", "info", "list_live", "stop", "status", "snapshot")
+EXTENSION_METHODS: Final = (
+    *(
+        f"_agent_server/session/{name}"
+        for name in ("lookup", "info", "list_live", "stop", "status", "snapshot", "export")
+    ),
+    "_agent_server/events/after",
+    "_agent_server/store/prune",
 )
 EXTENSION_NOTIFICATIONS: Final = tuple(f"_agent_server/session/{name}" for name in ("status", "stopped"))
 

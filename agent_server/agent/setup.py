@@ -107,6 +107,20 @@ def extras_of(meta: dict[str, Any] | None) -> dict[str, Any]:
     return extras
 
 
+def message_id_of(meta: dict[str, Any] | None) -> int | None:
+    """Which message of the session is meant, or None.
+
+    Raises:
+        RpcError: -32602; it is no id of a message.
+    """
+    given = ((meta or {}).get("agent_server") or {}).get("messageId")
+    if given is None:
+        return None
+    if type(given) is not str or not (given.isascii() and given.isdecimal() and len(given) < 19):
+        raise invalid("params._meta.agent_server.messageId must be the id of a message of the session")
+    return int(given)
+
+
 def _check_config(config: dict[str, Any]) -> None:
     for key, value in config.items():
         kinds = _CONFIG.get(key)

@@ -46,6 +46,7 @@ class SessionLog:
         self._store = store
         self._session_id = session_id
         self._epoch = epoch
+        self._writing_epoch = epoch
         self._loop_turn = loop_turn
         self._due = False
         self.head = head
@@ -95,7 +96,7 @@ class SessionLog:
             return
         run = self._take_run()
         try:
-            self._store.append(self._session_id, self._epoch, (run,))
+            self._store.append(self._session_id, self._writing_epoch, (run,))
         except BaseException as error:
             self._break(error)
             raise
@@ -142,7 +143,8 @@ class SessionLog:
 
     def close(self) -> None:
         """Give the log back; nothing can be appended any more."""
-        self.flush()
+        if self._writing_epoch:
+            self.flush()
         self._store.sync_soon(self._session_id)
         self._store.release(self._session_id, self._epoch)
 
@@ -176,7 +178,7 @@ class SessionLog:
 
     def _append(self, events: tuple[Event, ...]) -> None:
         try:
-            last = self._store.append(self._session_id, self._epoch, events)
+            last = self._store.append(self._session_id, self._writing_epoch, events)
         except BaseException as error:
             self._break(error)
             raise
@@ -184,6 +186,7 @@ class SessionLog:
         self.context.apply(events)
 
     def _break(self, error: BaseException) -> None:
+        self._writing_epoch = 0  # nobody's: what the store did not take must leave no gap in front of what it would
         if self.on_broken is not None:  # not from within: whoever appends is told first, by the exception
             asyncio.get_running_loop().call_soon(self.on_broken, error)
 

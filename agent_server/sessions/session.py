@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agent_server.conversation.content import Part
 from agent_server.conversation.events import (
+    ArchivedChanged,
     Event,
     OptionChanged,
     RootsChanged,
@@ -70,7 +71,6 @@ class Session:
         self.provider = spec.provider
         self.tools = spec.tools
         self.limits = spec.limits
-        self.archived = False
         self._updated_ms = now_ms()
         self.lifecycle = Lifecycle.INITIALIZING
         self.activity = Activity.IDLE
@@ -99,15 +99,12 @@ class Session:
             self.log.append(created, note, SystemPromptSet(spec.system_prompt))
         self._move(Lifecycle.LIVE)
 
-    def resume(
-        self, repairs: Collection[Event], updated_ms: int, *, archived: bool, damage: str | None = None
-    ) -> None:
+    def resume(self, repairs: Collection[Event], updated_ms: int, *, damage: str | None = None) -> None:
         """Go on behind a log that was read; the session is live. ``damage`` is what the user must know of that log.
 
         It begins in the mode ``ask`` with nothing trusted, whatever was before (Req: PL-06). ``repairs`` end what the
         log leaves open; with them it has changed since ``updated_ms``.
         """
-        self.archived = archived
         self._updated_ms = updated_ms
         if repairs:
             self.log.append(*repairs)
@@ -127,6 +124,11 @@ class Session:
     def cwd(self) -> str:
         """Its working directory, absolute."""
         return self.workspace.cwd
+
+    @property
+    def archived(self) -> bool:
+        """Whether it was put out of the usual lists."""
+        return self.record.archived
 
     @property
     def created_at(self) -> str:
@@ -336,6 +338,12 @@ class Session:
         self.log.append(TitleChanged(checked_title(title), "user"))
         self.touch()
         self.entry_changed()
+
+    def unarchive(self) -> None:
+        """Put it back into the usual lists. That is no use of it: `updated_at` stays."""
+        if self.archived:
+            self.log.append(ArchivedChanged(False))
+            self.entry_changed()
 
     def set_system_prompt(self, prompt: SystemPrompt | None) -> None:
         """What the model is told beforehand, from the next request on."""

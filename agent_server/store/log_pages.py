@@ -8,7 +8,6 @@ from typing import Final
 
 from agent_server.conversation.events import Event
 from agent_server.store.instances import beginning_of
-from agent_server.store.lines import framed
 from agent_server.store.log_cursor import LogCursor
 from agent_server.store.open_log import OpenLog
 from agent_server.store.segments import Damage, is_session_id, name_of, segments
@@ -114,5 +113,5 @@ class LogPages:
             begun = beginning_of(self._instance_dir, session_id)
             if begun is None:
                 raise UnknownSession(session_id)
-            return LogCursor([], behind=[framed(line.text) for line in begun[0].entries])
+            return LogCursor([], behind=[begun[0].lines])
         return LogCursor(some)

@@ -91,6 +91,7 @@ def test_every_setting_can_be_given_in_each_of_the_ways_that_a_user_has(place: P
         unstable=True,
         store="memory",
         store_dir="/s",
+        prune_after_days=30,
         tool_env_allow=("A", "B"),
     )
     texts = {name: _text_of(getattr(wanted, name)) for name in KINDS}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_server.conversation.content import TextPart
+from agent_server.conversation.content import ImagePart, Part, ResourcePart, TextPart
 from agent_server.conversation.events import (
     Event,
     MessageInserted,
@@ -50,6 +50,19 @@ def test_a_prompt_that_became_a_message_is_written_once_and_read_as_it_was(tmp_p
     store.append("s", store.acquire("s"), said)
     assert segment_files(tmp_path)[0].read_bytes().count(b"remember the milk") == 1
     assert events(store)[-3:] == said
+
+
+def test_a_long_prompt_is_read_as_it_was_written(tmp_path: Path) -> None:
+    store = written(tmp_path)
+    texts = ("\"é\n" * 700_000, "short", "x" * 1_100_000)
+    image, blob = ImagePart("QUFB" * 300_000, "image/png"), ResourcePart("file:///x", blob="Q" * 2_000_000)
+    parts: tuple[Part, ...] = (*map(TextPart, texts), image, blob)
+    said: list[Event] = [PromptReceived(1, parts), TurnStarted(1, "prompt"), MessageInserted(4, "user", parts, 1)]
+    store.append("s", store.acquire("s"), said)
+    store.append("s", store.acquire("s"), [note(9)])
+    die(store)
+    assert events(FileStore(str(tmp_path)))[3:] == said
+    assert numbers(FileStore(str(tmp_path))) == [1, 2, 3, 9]
 
 
 def test_owners_after_one_another_make_one_log(tmp_path: Path) -> None:
@@ -179,12 +192,13 @@ def test_a_purged_session_is_gone_for_everybody_wherever_it_was(tmp_path: Path) 
 
 def test_many_logs_need_few_open_files(tmp_path: Path) -> None:
     store = FileStore(str(tmp_path))
+    store._most_open = 20
     epochs = {f"s{number}": store.create(f"s{number}") for number in range(300)}
     before = len(os.listdir("/proc/self/fd"))
     for number in range(3):
         for session_id, epoch in epochs.items():
             store.append(session_id, epoch, [note(number)])
-    assert len(os.listdir("/proc/self/fd")) < before + 80
+    assert len(os.listdir("/proc/self/fd")) < before + 25
     assert all(numbers(store, session_id) == [0, 1, 2] for session_id in epochs)
 
 

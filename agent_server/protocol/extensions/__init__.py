@@ -1,4 +1,4 @@
-"""Our own methods beside ACP's: what a session manager has to say about living sessions.
+"""Our own methods beside ACP's: what a session manager has to say about living and stored sessions.
 
 Their names begin with ``_agent_server/``. An agent lists them in ``agentCapabilities._meta.agent_server``; a client
 that wants the notifications says so with an object at ``clientCapabilities._meta.agent_server``. Importing this loads
@@ -12,6 +12,14 @@ from typing import TYPE_CHECKING, Final
 from agent_server.protocol.method import MethodTable, NotificationMethod, RequestMethod, Scope, Side
 
 if TYPE_CHECKING:
+    from agent_server.protocol.extensions.history import (
+        EventsAfterRequest,
+        EventsAfterResponse,
+        ExportSessionRequest,
+        ExportSessionResponse,
+        PruneStoreRequest,
+        PruneStoreResponse,
+    )
     from agent_server.protocol.extensions.sessions import (
         ListLiveSessionsRequest,
         ListLiveSessionsResponse,
@@ -35,6 +43,7 @@ OPT_IN: Final = "_meta.agent_server"
 """Where each side says that it knows these methods, as a capability."""
 
 _MODELS = "agent_server.protocol.extensions.sessions"
+_HISTORY = "agent_server.protocol.extensions.history"
 
 SESSION_LOOKUP: Final[RequestMethod[LookupSessionRequest, LookupSessionResponse]] = RequestMethod(
     "_agent_server/session/lookup",
@@ -85,6 +94,31 @@ SESSION_SNAPSHOT: Final[RequestMethod[SessionSnapshotRequest, SessionSnapshot]] 
     OPT_IN,
 )
 
+SESSION_EXPORT: Final[RequestMethod[ExportSessionRequest, ExportSessionResponse]] = RequestMethod(
+    "_agent_server/session/export",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_HISTORY}:ExportSessionRequest",
+    f"{_HISTORY}:ExportSessionResponse",
+    OPT_IN,
+)
+EVENTS_AFTER: Final[RequestMethod[EventsAfterRequest, EventsAfterResponse]] = RequestMethod(
+    "_agent_server/events/after",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_HISTORY}:EventsAfterRequest",
+    f"{_HISTORY}:EventsAfterResponse",
+    OPT_IN,
+)
+STORE_PRUNE: Final[RequestMethod[PruneStoreRequest, PruneStoreResponse]] = RequestMethod(
+    "_agent_server/store/prune",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_HISTORY}:PruneStoreRequest",
+    f"{_HISTORY}:PruneStoreResponse",
+    OPT_IN,
+)
+
 SESSION_STATUS_CHANGED: Final[NotificationMethod[SessionStatusNotification]] = NotificationMethod(
     "_agent_server/session/status",
     Side.CLIENT,
@@ -116,7 +150,15 @@ SESSION_SAVE_RECOVERED: Final[NotificationMethod[SaveRecoveredNotification]] = N
 )
 
 EXTENSION_AGENT_METHODS: Final = MethodTable(
-    SESSION_LOOKUP, SESSION_INFO, SESSION_LIST_LIVE, SESSION_STOP, SESSION_STATUS, SESSION_SNAPSHOT
+    SESSION_LOOKUP,
+    SESSION_INFO,
+    SESSION_LIST_LIVE,
+    SESSION_STOP,
+    SESSION_STATUS,
+    SESSION_SNAPSHOT,
+    SESSION_EXPORT,
+    EVENTS_AFTER,
+    STORE_PRUNE,
 )
 """What our agent answers besides ACP."""
 
