@@ -63,6 +63,7 @@ class SessionSupervisor(Registry):
     Attributes:
         store: where the logs are, to be read by whoever wants to.
         clock: the time that idle sessions and restarts go by.
+        entries: what lists of sessions are made from, with every live session as it is now.
         delays_s: how long an ``open`` and a ``restart`` take longer than they need, for tests.
         restarts: which sessions crashed and are about to live again.
     """
@@ -80,7 +81,6 @@ class SessionSupervisor(Registry):
         self.store = store
         super().__init__()
         self.entries = Entries(catalogue if catalogue is not None else MemoryCatalogue(), worker)
-        """What lists of sessions are made from, with every live session as it is now."""
         if on_status is not None:
             self.on_status.add(on_status)
         if on_stopped is not None:
@@ -92,7 +92,7 @@ class SessionSupervisor(Registry):
         self._workers = Workers(self.crash)
         self._shut = False
         self.clock = Clock()
-        self.delays_s: dict[str, float] = {}
+        self.delays_s = dict[str, float]()
         self._idle = IdleSessions(idle_timeout_s, self.clock, self._idle_is_over) if idle_timeout_s else None
         self.restarts = Restarts(self.clock.now, self._alone_with, self._make, self._register, self._stopped)
         self.ensure_working: Callable[[Session], None] = self._workers.ensure
@@ -288,8 +288,7 @@ class SessionSupervisor(Registry):
         """
         title = checked_title(title)
         async with self._alone_with(session_id):
-            session = self._sessions.get(session_id)
-            if session is not None:
+            if (session := self._sessions.get(session_id)) is not None:
                 session.set_title(title)
                 return title
             append_to(self.store, session_id, TitleChanged(title, "user"))
