@@ -368,9 +368,13 @@ class Session:
         """Cancel everything and wait until the running turn has answered, at most ``grace_s``."""
         if self.lifecycle is not Lifecycle.LIVE:
             return
-        self._move(Lifecycle.TERMINATING)
+        self.terminating()
         self.cancel()
         await self._prompts.turn_over(grace_s)
+
+    def terminating(self) -> None:
+        """Its end has begun: it takes no prompt any more."""
+        self._move(Lifecycle.TERMINATING)
 
     def terminated(self, error: str | None = None) -> None:
         """The supervisor took it out of the registry. Prompts that are still open fail, or are cancelled by a close."""

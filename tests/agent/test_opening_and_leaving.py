@@ -261,7 +261,8 @@ async def test_who_subscribed_to_all_hears_of_sessions_that_others_made(tmp_path
         assert (created["instanceId"], created["alias"]) == (session.instance_id, "session-1")
         assert (created["cwd"], created["createdAt"]) == (str(tmp_path), session.created_at)
         assert told(own, "created", "status", "restarted", "stopped") == []
-        assert [name for name, _ in told(usual, "created", "status", "restarted", "stopped")] == ["restarted", "stopped"]
+        ends = told(usual, "created", "status", "restarted", "stopped")
+        assert [name for name, _ in ends] == ["restarted", "stopped"]
         assert told(maker, "created", "status", "restarted", "stopped") == news
 
 
