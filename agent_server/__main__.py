@@ -11,13 +11,14 @@ import sys
 
 from agent_server.cli.stdio import divert_stdio
 
-_COMMANDS = ("exec", "schema", "--login", "--version", "-V", "--help", "-h")
+_COMMANDS = ("exec", "schema", "sessions")
+_AT_ONCE = ("--login", "--version", "-V", "--help", "-h")
 
 
 def main() -> None:
     """The console script."""
     arguments = sys.argv[1:]
-    if any(argument in _COMMANDS for argument in arguments):
+    if arguments[:1] and (arguments[0] in _COMMANDS or any(argument in _AT_ONCE for argument in arguments)):
         from agent_server.cli.main import run_command
 
         sys.exit(run_command(arguments))

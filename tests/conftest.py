@@ -15,6 +15,8 @@ from conformance.installing import NotInstalled
 
 # How long an example takes says something of the machine and its other work, not of the code.
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# For a test of its own: pytest --hypothesis-profile=thorough --timeout=0 tests/promises/test_replay_property.py
+settings.register_profile("thorough", settings.get_profile("steady"), max_examples=3000, report_multiple_bugs=False)
 settings.load_profile("steady")
 
 # The sessions of the agents that are started here are not the user's.

@@ -26,6 +26,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 DOCUMENTS = sorted(ROOT.glob("*.md"))
 EXAMPLES = [ROOT / "agent_server/examples" / name for name in ("client.py", "custom_agent.py")]
 
+SESSIONS_COMMANDS = ("list", "show", "export", "delete", "prune")
 NOT_OURS = {"--approve-all"}  # acpx's
 
 
@@ -96,12 +97,16 @@ def test_ci_runs_the_command_for_the_tests_as_it_stands() -> None:
 
 
 def test_every_flag_that_is_named_exists_and_every_flag_is_named() -> None:
-    exec_part, schema_part = section("### exec"), section("### schema")
-    serve_part = section("## The command line").replace(exec_part, "").replace(schema_part, "")
+    exec_part, sessions_part, schema_part = section("### exec"), section("### sessions"), section("### schema")
+    serve_part = section("## The command line")
+    for part in (exec_part, sessions_part, schema_part):
+        serve_part = serve_part.replace(part, "")
+    of_sessions = set().union(*(flags(usage("sessions", command)) for command in SESSIONS_COMMANDS))
     assert flags(exec_part) == flags(usage("exec")) - {"--help"}
+    assert flags(sessions_part) == of_sessions - {"--help"}
     assert flags(schema_part) == flags(usage("schema")) - {"--help"}
     assert flags(serve_part) == flags(usage())
-    assert flags(README) - NOT_OURS <= flags(usage()) | flags(usage("exec")) | flags(usage("schema"))
+    assert flags(README) - NOT_OURS <= flags(usage()) | flags(usage("exec")) | of_sessions | flags(usage("schema"))
 
 
 def test_every_setting_has_its_row_with_its_names_and_its_default() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agent_server.agent.extension_methods import ExtensionMethods
 from agent_server.agent.features import Features, auth_methods
+from agent_server.agent.history_methods import HistoryMethods
 from agent_server.agent.left import LeftSession
 from agent_server.agent.session_handlers import AgentSession
 from agent_server.agent.setup import check_setup, extras_of, invalid, system_prompt_of
@@ -74,7 +75,7 @@ AUTH_REQUIRED: Final = -32000
 SESSIONS_PER_PAGE: Final = 50
 
 
-class AgentMethods(ExtensionMethods):
+class AgentMethods(ExtensionMethods, HistoryMethods):
     """Answers for the connection: its sessions come and go here.
 
     Attributes:
@@ -201,11 +202,15 @@ class AgentMethods(ExtensionMethods):
             agent_session = self._enter(await self._opened(params.session_id, spec), params)
             if agent_session is before:
                 agent_session.see_anew()
+            session = agent_session.session
+            session.clients_coming += 1
             try:
                 await tell_history(agent_session, self.connection)
             except BaseException:
                 self._give_up(agent_session, before)
                 raise
+            finally:
+                session.clients_coming -= 1
             agent_session.tell_settings()
             agent_session.attach()
         return answered(SESSION_LOAD.encoded(load_result(agent_session.session)), agent_session.go_on)
@@ -293,6 +298,7 @@ class AgentMethods(ExtensionMethods):
     async def _page(self, cwd: str | None, cursor: str | None, archived: str = "exclude") -> dict[str, Any]:
         if cwd is not None and (not os.path.isabs(cwd) or "\0" in cwd):
             raise invalid("params.cwd must be an absolute path")
+        self._service.prune_once()
         return await listed(self._service, cwd, cursor, archived, SESSIONS_PER_PAGE)
 
     async def _opened(self, session_id: str, spec: SessionSpec, *, may_create: bool = False) -> Session:

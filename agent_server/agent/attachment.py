@@ -26,7 +26,7 @@ from agent_server.agent.projection_v1 import (
     tool_content_of,
 )
 from agent_server.connection.connection import Connection
-from agent_server.conversation.events import Event, MessageInserted, MessageRole
+from agent_server.conversation.events import Event, MessageInserted, MessageRole, TurnEnded
 from agent_server.errors import CapabilityMissing, ConnectionClosed, RpcError
 from agent_server.protocol.v1.methods import ELICITATION_COMPLETE, ELICITATION_CREATE, SESSION_REQUEST_PERMISSION
 from agent_server.sessions.ports import ApprovalQuestion, Outlet
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from agent_server.sessions.session import Session
 
 logger = logging.getLogger(__name__)
+
+_CHANGED = b'{"sessionUpdate":"session_info_update","updatedAt":"%b"}}}'
+"""The end of a turn in which something was shown: lists of sessions are in the order of these times (Req: ST-16)."""
 
 
 class ClientAttachment:
@@ -55,6 +58,7 @@ class ClientAttachment:
         self._prefix = b""
         self._suffix = b""
         self._own_prompts: set[int] = set()
+        self._shown = False
 
     def successor(self) -> ClientAttachment:
         """One for the same client, which is to see the session anew."""
@@ -90,13 +94,19 @@ class ClientAttachment:
         kind = CHUNK_OF_ROLE[role].encode()
         self._prefix = self._head + b'{"sessionUpdate":"%b","content":{"type":"text","text":' % kind
         self._suffix = b'},"messageId":"%d"}}}' % message_id
+        self._shown = True
 
     def events(self, first_seq: int, events: Sequence[Event]) -> None:
         """Other things happened."""
         seq = first_seq - 1
         for event in events:
             seq += 1
-            if type(event) in UNSEEN:
+            kind = type(event)
+            if kind in UNSEEN:
+                if kind is TurnEnded and self._shown:
+                    self._shown = False
+                    self._held.append(self._head + _CHANGED % self._session.updated_at.encode())
+                    self._held_seqs.append(seq)
                 continue
             if type(event) is MessageInserted and event.prompt_id in self._own_prompts:
                 self._own_prompts.discard(event.prompt_id)
@@ -104,6 +114,7 @@ class ClientAttachment:
             for update in self._projector.updates(event):
                 self._held.append(self._head + encoded(update) + b"}}")
                 self._held_seqs.append(seq)
+                self._shown = True
 
     def released(self, seq: int) -> Outlet | None:
         """Everything up to this seq may be shown now; it leaves when the connection hurries."""

@@ -39,6 +39,7 @@ def described(about: Description) -> dict[str, Any]:
         "activeTasks": about.active_tasks,
         "queuedPrompts": about.queued_prompts,
         "restarts": about.restarts,
+        "persist": about.persist,
         "lastError": about.last_error,
         "parentSessionId": about.parent_session_id,
     }

@@ -20,6 +20,8 @@ from agent_server.protocol.extensions import (
     SESSION_LIST_LIVE,
     SESSION_LOOKUP,
     SESSION_RESTARTED,
+    SESSION_SAVE_FAILED,
+    SESSION_SAVE_RECOVERED,
     SESSION_SNAPSHOT,
     SESSION_STATUS,
     SESSION_STATUS_CHANGED,
@@ -66,6 +68,7 @@ class ExtensionMethods:
                 supervisor.on_status.add(self._status_changed),
                 supervisor.on_restarted.add(self._told_restarted),
                 supervisor.on_stopped.add(self._stopped),
+                supervisor.on_save_trouble.add(self._save_trouble),
             ]
 
     @handles(SESSION_LOOKUP)
@@ -192,6 +195,14 @@ class ExtensionMethods:
     def _notify_created(self, session: Session) -> None:
         more = {"alias": session.alias, "cwd": session.cwd, "createdAt": session.created_at}
         self._notify(SESSION_CREATED, {**_names(session), **more})
+
+    def _save_trouble(self, session: Session, error: str | None) -> None:
+        if session.instance_id not in self._introduced:
+            return
+        if error is not None:
+            self._notify(SESSION_SAVE_FAILED, {**_names(session), "error": error})
+        else:
+            self._notify(SESSION_SAVE_RECOVERED, _names(session))
 
     def _notify_status(self, session: Session, status: str, before: str) -> None:
         change = {"status": status, "previousStatus": before, "at": session.updated_at}

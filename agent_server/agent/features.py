@@ -19,9 +19,11 @@ AGENT_INFO: Final = {"name": "agent-server", "title": "Agent Server", "version":
 EXTENSION_METHODS: Final = (
     *(
         f"_agent_server/session/{name}"
-        for name in ("lookup", "info", "list_live", "open", "detach", "stop", "status", "snapshot")
+        for name in ("lookup", "info", "list_live", "open", "detach", "stop", "status", "snapshot", "export")
     ),
+    "_agent_server/events/after",
     "_agent_server/events/subscribe",
+    "_agent_server/store/prune",
 )
 EXTENSION_NOTIFICATIONS: Final = tuple(
     f"_agent_server/session/{name}" for name in ("created", "status", "restarted", "stopped")

@@ -34,6 +34,7 @@ from agent_server.conversation.events import (
     ToolResultRecorded,
     TurnEnded,
     TurnStarted,
+    UnknownEvent,
     UsageReported,
 )
 from agent_server.conversation.holdable import holdable
@@ -45,6 +46,7 @@ from agent_server.conversation.tool_calls import (
     ToolStatus,
     client_terminal,
 )
+from agent_server.conversation.visible import visible
 from agent_server.protocol.v1.needs import UPDATE_CAPABILITIES
 
 Update = dict[str, Any]
@@ -108,6 +110,7 @@ class ProjectorV1:
         self._summarized: set[str] = set()
         self._calls: dict[str, tuple[ToolContent, ...]] = {}
         self._terminals: dict[str, _Terminal] = {}
+        self._unknown_kinds: set[str] = set()
         self.retelling = False
         """Whether the events are history: terminals of a client are shown as text then."""
 
@@ -222,6 +225,15 @@ class ProjectorV1:
             update["description"] = event.description
         return [update]
 
+    def _unknown(self, event: UnknownEvent) -> list[Update]:
+        """A note, once for each kind: there may be thousands. Said by nobody, so that clients show it as an aside."""
+        if event.kind in self._unknown_kinds:
+            return []
+        self._unknown_kinds.add(event.kind)
+        note = f"[Something that this version cannot show was recorded by a newer one: {visible(event.kind[:100])}]"
+        update = _chunk("thought", 0, {"type": "text", "text": note})
+        return [{**update, "messageId": f"unknown-{len(self._unknown_kinds)}"}]
+
     def _compaction_began(self, event: CompactionBegan) -> list[Update]:
         return [_compaction(event.compaction_id, "in_progress")] if self._offers(COMPACTION) else []
 
@@ -257,6 +269,7 @@ _PROJECTIONS: Final[dict[type, Callable[[ProjectorV1, Any], list[Update]]]] = {
     OptionChanged: ProjectorV1._option,
     TitleChanged: ProjectorV1._titled,
     NoticeRaised: ProjectorV1._notice,
+    UnknownEvent: ProjectorV1._unknown,
     CompactionBegan: ProjectorV1._compaction_began,
     CompactionSummaryGrew: ProjectorV1._compaction_summary,
     CompactionFinished: ProjectorV1._compaction_finished,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ class AgentService:
     Args:
         tools: the tools of every session.
         choices_for: what a project at this directory may choose for its sessions: a model and limits.
+        prune_after_days: after how many days sessions are removed that nobody uses; 0: never.
         env_allow: environment variables that commands get besides the harmless ones.
     """
 
@@ -38,6 +40,7 @@ class AgentService:
         *,
         choices_for: Callable[[str], tuple[str | None, Limits]],
         commands_in_editor: bool = False,
+        prune_after_days: int = 0,
         env_allow: Sequence[str] = (),
     ) -> None:
         self.supervisor = supervisor
@@ -46,11 +49,22 @@ class AgentService:
         self._choices_for = choices_for
         self._commands_in_editor = commands_in_editor
         self._env_allow = env_allow
+        self._prune_after_days = prune_after_days
+        self._pruning: asyncio.Task[list[str]] | None = None
         self._told_commands: Sequence[Command] | None = None
         self._commands_update: bytes | None = None
         self.drivers: dict[str, Connection] = {}
         """Which connection is coming back to a session just now, by session id."""
         supervisor.on_restarted.add(lambda _former, session, _reason: self.bind(session))
+
+    def prune_once(self) -> None:
+        """Begin to remove, in the background, the sessions that nobody used for long; only once (Req: PE-08)."""
+        if not self._prune_after_days:
+            return
+        from agent_server.sessions.pruning import prune
+
+        self._pruning = asyncio.get_running_loop().create_task(prune(self.supervisor, self._prune_after_days))
+        self._prune_after_days = 0
 
     def commands_update(self) -> bytes | None:
         """The update that tells the provider's commands, as JSON text; None where there are none."""
@@ -103,6 +117,7 @@ class AgentService:
             metadata=extras.get("metadata"),
             llm_config=extras.get("llmConfig"),
             system_prompt=system_prompt,
+            persist=extras.get("persist", True),
         )
 
     def _check_wishes(self, extras: dict[str, Any]) -> None:

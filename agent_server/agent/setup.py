@@ -101,8 +101,24 @@ def extras_of(meta: dict[str, Any] | None) -> dict[str, Any]:
     for key in _STRINGS:
         if extras.get(key) is not None and type(extras[key]) is not str:
             raise invalid(f"params._meta.agent_server.{key} must be a string")
+    if type(extras.get("persist", True)) is not bool:
+        raise invalid("params._meta.agent_server.persist must be true or false")
     _check_config(extras.get("config") or {})
     return extras
+
+
+def message_id_of(meta: dict[str, Any] | None) -> int | None:
+    """Which message of the session is meant, or None.
+
+    Raises:
+        RpcError: -32602; it is no id of a message.
+    """
+    given = ((meta or {}).get("agent_server") or {}).get("messageId")
+    if given is None:
+        return None
+    if type(given) is not str or not (given.isascii() and given.isdecimal() and len(given) < 19):
+        raise invalid("params._meta.agent_server.messageId must be the id of a message of the session")
+    return int(given)
 
 
 def _check_config(config: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent_server.agent.agent_methods import AgentMethods
 from agent_server.agent.session_handlers import AgentSession
-from agent_server.agent.setup import invalid
+from agent_server.agent.setup import invalid, message_id_of
 from agent_server.agent.welcome import new_session_result
 from agent_server.connection.handlers import Deferred, answered, handles
 from agent_server.connection.router import Router
@@ -62,9 +62,18 @@ class UnstableMethods(AgentMethods):
 
     @handles(SESSION_FORK)
     async def fork_session(self, params: ForkSessionRequest) -> Deferred[ForkSessionResponse]:
-        """A new session that goes on from where this one is; what it has to say follows its response."""
+        """A new session that goes on from where this one is; what it has to say follows its response.
+
+        With ``_meta.agent_server.messageId`` it ends with that message, or before it if the user said it.
+        """
         spec = self._spec(params)
-        session = await self._service.supervisor.fork(params.session_id, spec)
+        message_id = message_id_of(params.meta)
+        try:
+            session = await self._service.supervisor.fork(params.session_id, spec, message_id)
+        except ValueError as error:  # of all that is checked here only the message can be wrong yet
+            if message_id is None:
+                raise
+            raise invalid(f"params._meta.agent_server.messageId: {error}") from None
         agent_session = self._enter(session, params)
         agent_session.attach()
         return answered(SESSION_FORK.encoded(new_session_result(session)), agent_session.announce)

@@ -92,9 +92,11 @@ def make_sessions(settings: Settings) -> Sessions:
     if isinstance(store, MemoryStore):
         return Sessions(store, SessionSupervisor(store, idle_timeout_s=settings.idle_timeout_s))
     from agent_server.sessions.indexing import Indexing
+    from agent_server.store.leftovers import Leftovers
 
     supervisor = SessionSupervisor(store, catalogue, worker=store.worker, idle_timeout_s=settings.idle_timeout_s)
-    supervisor.entries.indexing = Indexing(store, supervisor.entries)
+    store.on_trouble = supervisor.save_trouble
+    supervisor.entries.indexing = Indexing(store, Leftovers(store.directory), supervisor.entries)
     return Sessions(store, supervisor)
 
 
@@ -118,6 +120,7 @@ def make_service(settings: Settings, supervisor: SessionSupervisor, provider: Pr
         LazyTools(lambda: _toolbox(settings, provider)),
         choices_for=choices_for,
         commands_in_editor=settings.commands_in_editor,
+        prune_after_days=settings.prune_after_days,
         env_allow=settings.tool_env_allow,
     )
 

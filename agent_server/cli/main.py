@@ -27,6 +27,7 @@ _SETTING_FLAGS = (
     ("max-frame-bytes", "BYTES", "the longest message that is accepted (67108864)"),
     ("max-turn-requests", "N", "how many model requests one turn may make (100)"),
     ("approval-timeout-s", "SECONDS", "how long a permission question may stand (300)"),
+    ("prune-after-days", "DAYS", "remove sessions that nobody used for so long; 0 (the default): never"),
     ("idle-timeout-s", "SECONDS", "how long a session without clients and work stays in memory (14400; 0: for ever)"),
     ("command-timeout-s", "SECONDS", "how long a command may run unless it says otherwise (120)"),
 )
@@ -56,6 +57,8 @@ def run_command(arguments: Sequence[str]) -> int:
         return _run_exec(arguments[1:])
     if arguments and arguments[0] == "schema":
         return _run_schema(arguments[1:])
+    if arguments and arguments[0] == "sessions":
+        return _run_sessions(arguments[1:])
     try:
         options = parser.parse_args(list(arguments))
     except SystemExit as exit_:
@@ -97,6 +100,23 @@ def _run_schema(arguments: Sequence[str]) -> int:
     return schema_command.run_schema(options)
 
 
+def _run_sessions(arguments: Sequence[str]) -> int:
+    import argparse
+
+    from agent_server.cli import sessions_command
+
+    parser = argparse.ArgumentParser(prog="agent-server sessions", description="Look at what is stored.")
+    sessions_command.add_arguments(parser)
+    try:
+        options = parser.parse_args(list(arguments))
+    except SystemExit as exit_:
+        return int(exit_.code or 0)
+    try:
+        return sessions_command.run_sessions(options)
+    except KeyboardInterrupt:
+        return 130
+
+
 def _settings(arguments: Sequence[str]) -> Resolved:
     plain = plain_flags(arguments)  # the common case needs no parser
     if plain is not None:
@@ -124,7 +144,8 @@ def argument_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="agent-server",
         description="Serve the Agent Client Protocol on stdin and stdout; or run a command.",
-        epilog="Commands: exec PROMPT (run one prompt; see exec --help), schema (print the protocol as JSON Schema). "
+        epilog="Commands: exec PROMPT (run one prompt; see exec --help), sessions (list, show, export and delete "
+        "what is stored; see sessions --help), schema (print the protocol as JSON Schema). "
         "Settings may also come from AGENT_SERVER_* variables, agent-server.toml in the project, or the user's "
         "configuration file.",
         allow_abbrev=False,

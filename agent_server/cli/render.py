@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+from agent_server.cli.diff_look import diff_look
 from agent_server.cli.style import Style, one_line, safe
 from agent_server.client.entries import ToolCallEntry
+from agent_server.conversation.diffs import diff_lines
+from agent_server.conversation.tool_calls import FileChange
 from agent_server.protocol.v1.content import ContentBlock, TextContent
 from agent_server.protocol.v1.tool_calls import Content, Diff, RequestPermissionRequest
 from agent_server.protocol.v1.updates import (
@@ -21,10 +23,6 @@ from agent_server.protocol.v1.updates import (
     ToolCallProgressed,
     ToolCallStarted,
 )
-
-MAX_DIFF_LINES: Final = 400
-MAX_DIFFED_CHARS: Final = 400_000
-"""Longer texts are not compared: the time grows with the square of their length."""
 
 MAX_FAILURE_LINES: Final = 12
 MAX_RESULT_LINES: Final = 40
@@ -183,8 +181,8 @@ class Renderer:
             if not isinstance(item, Diff) or (key := (item.path, item.old_text, item.new_text)) in self._diffs:
                 continue
             self._diffs.add(key)
-            for line in _unified(item):
-                self.line(self._style.paint(line, look) if (look := _diff_look(line)) else line)
+            for line in diff_lines(FileChange("modify", item.path, item.old_text, item.new_text)):
+                self.line(self._style.paint(line, look) if (look := diff_look(line)) else line)
 
     def _show_plan(self, update: PlanUpdate) -> None:
         self.line(self._style.paint("Plan", "bold") if self._style.fancy else "plan:")
@@ -221,25 +219,3 @@ def _is_text(block: ContentBlock) -> bool:
 def _name_of(block: ContentBlock) -> str:
     what = getattr(block, "mime_type", None) or getattr(block, "uri", None) or ""
     return f"[{block.type} {one_line(what)}]" if what else f"[{block.type}]"
-
-
-def _unified(diff: Diff) -> Iterator[str]:
-    """The lines of a unified diff, without line ends, made harmless."""
-    path = one_line(diff.path)
-    old, new = safe(diff.old_text or ""), safe(diff.new_text)
-    if len(old) + len(new) > MAX_DIFFED_CHARS:
-        yield f"--- {path}: changed; too long to compare"
-        return
-    before = "/dev/null" if diff.old_text is None else path
-    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), before, path, lineterm="")
-    for number, line in enumerate(lines):
-        if number == MAX_DIFF_LINES:
-            yield "… the rest of the diff is not shown"
-            return
-        yield line
-
-
-def _diff_look(line: str) -> Any:
-    if line.startswith(("---", "+++")):
-        return "bold"
-    return {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])

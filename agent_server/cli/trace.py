@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from typing import Any, Final
 
 import orjson
 
+from agent_server.conversation.redaction import REDACTED, is_secret
 from agent_server.transport.port import Transport
 from agent_server.transport.tap import Direction, TapTransport
 
-REDACTED: Final = "[redacted]"
 MAX_TEXT_CHARS: Final = 16 * 1024
-
-_SECRET_NAME: Final = re.compile(
-    r"token|api[_-]?key|password|passwd|secret|credential|authorization|cookie|private[_-]?key", re.IGNORECASE
-)
 
 
 def traced(transport: Transport, path: str) -> Transport:
@@ -56,9 +51,7 @@ def _redacted_field(key: str, value: Any) -> Any:
     # Malformed ones count too: a secret that was sent in the wrong shape is a secret all the same.
     if key in ("env", "headers"):
         return _redacted_variables(value)
-    if value is not None and not isinstance(value, bool) and _SECRET_NAME.search(key):
-        return REDACTED
-    return redacted(value)
+    return REDACTED if is_secret(key, value) else redacted(value)
 
 
 def _redacted_variables(value: Any) -> Any:

@@ -243,7 +243,8 @@ class RemoteAgent:
         session = RemoteSession(self, session_id, before)
         session.establish(roots, listener)
         session.await_replay(before)
-        answer = await self._reopen(session, lambda: self.connection.request(SESSION_LOAD, request))
+        told = session.stop_replay
+        answer = await self._reopen(session, lambda: self.connection.request(SESSION_LOAD, request, on_answer=told))
         session.end_replay()
         session.transcript.begin(answer.modes, answer.config_options, newer=True)
         return session

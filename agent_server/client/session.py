@@ -100,6 +100,7 @@ class RemoteSession:
         id: what the agent calls it.
         transcript: what happened in it so far.
         roots: its directories, absolute; the agent gets no other files from us.
+        replayed: whether its history was told, if it is to be.
     """
 
     def __init__(self, agent: RemoteAgent, session_id: str, before: RemoteSession | None = None) -> None:
@@ -118,6 +119,8 @@ class RemoteSession:
         # While a replay is awaited in the middle of a turn: who had the session, and what may be meant for it.
         self._replaced: RemoteSession | None = None
         self._underway: list[SessionNotification] = []
+        self.replayed = True
+        self._taken: set[str | None] = set()  # the messages of the replay that are prompts which waited before it
 
     def __repr__(self) -> str:
         return f"<RemoteSession {self.id}>"
@@ -198,11 +201,23 @@ class RemoteSession:
             self._begin(self._prompts[0])
 
     def _begin(self, prompt: _OpenPrompt) -> None:
-        """Its turn begins, perhaps under an object that was opened while it waited and was not told of it."""
-        transcript = self._agent.sessions.get(self.id, self).transcript
-        if transcript is not prompt.transcript and not _said_last(transcript, prompt.message):
-            prompt.message, prompt.transcript = transcript.add_prompt(prompt.message.blocks), transcript
+        """Its turn begins, perhaps under an object that was opened while it waited and may have been told of it."""
+        session = self._agent.sessions.get(self.id, self)
+        transcript = session.transcript
+        if transcript is not prompt.transcript and session.replayed:  # else the replay is about to tell it
+            told = session._told_of(prompt)
+            prompt.message = told or transcript.add_prompt(prompt.message.blocks)
+            prompt.transcript = transcript
         prompt.transcript.begin_prompt(prompt.message)
+
+    def _told_of(self, prompt: _OpenPrompt) -> Message | None:
+        """The message of a waiting prompt in our replay: new since its own transcript ended, and the same words."""
+        known = {message.message_id for message in prompt.transcript.messages} | self._taken
+        for message in self.transcript.messages:
+            if message.role == "user" and message.message_id not in known and message.blocks == prompt.message.blocks:
+                self._taken.add(message.message_id)
+                return message
+        return None
 
     def cancel(self) -> None:
         """End the running turn; its `prompt` returns with ``cancelled``. Questions to the user are withdrawn.
@@ -285,8 +300,13 @@ class RemoteSession:
         In the middle of a turn the agent has sent updates before it knows of that. The replay tells them again, so
         those before the first message of the user, with which a replay begins, are for the object before this one.
         """
+        self.replayed = False
         if self._prompts:
             self._replaced = before
+
+    def stop_replay(self) -> None:
+        """The answer of the load is there: what follows is live. For `RemoteAgent`."""
+        self.replayed = True
 
     def end_replay(self) -> None:
         """It is loaded; what told no message of the user was the replay after all. For `RemoteAgent`."""
@@ -400,11 +420,6 @@ class RemoteSession:
     async def _require_established(self) -> None:
         if not await asyncio.shield(self._established):
             raise SessionNotFound(self.id)
-
-
-def _said_last(transcript: Transcript, prompt: Message) -> bool:
-    last = next((message for message in reversed(transcript.messages) if message.role == "user"), None)
-    return last is not None and last.blocks == prompt.blocks
 
 
 def _not_served(name: str) -> RpcError:

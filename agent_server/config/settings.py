@@ -48,6 +48,7 @@ class Settings:
         unstable: whether methods that are no part of the protocol yet are served.
         store: one of `STORES`: whether sessions outlive the process.
         store_dir: where they are kept; None: the platform's usual place.
+        prune_after_days: after how many days without use a stored session is removed; 0: never (Req: PE-08).
         tool_env_allow: names of environment variables that commands get besides the harmless ones.
     """
 
@@ -66,6 +67,7 @@ class Settings:
     unstable: bool = False
     store: str = "files"
     store_dir: str | None = None
+    prune_after_days: int = 0
     tool_env_allow: tuple[str, ...] = ()
 
 
@@ -99,6 +101,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "unstable": kinds.flag(),
     "store": kinds.choice(*STORES),
     "store_dir": kinds.path(),
+    "prune_after_days": kinds.whole(0, "days"),
     "tool_env_allow": kinds.names(),
 }
 _MAY_LOWER: Final = frozenset({"command_timeout_s", "max_turn_requests"})

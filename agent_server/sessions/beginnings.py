@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
-from agent_server.conversation.events import Event, OptionChanged, SessionCreated, SystemNote, SystemPromptSet
+from agent_server.conversation.events import (
+    ArchivedChanged,
+    Event,
+    OptionChanged,
+    SessionCreated,
+    SystemNote,
+    SystemPromptSet,
+)
 from agent_server.sessions.policy import restored
 from agent_server.sessions.timestamps import later, rfc3339
 
@@ -22,14 +29,13 @@ def begin(session: Session) -> None:
 
 
 def resume(
-    session: Session, repairs: Collection[Event], updated_ms: int, *, archived: bool, damage: str | None = None
+    session: Session, repairs: Collection[Event], updated_ms: int, *, damage: str | None = None
 ) -> None:
     """Go on behind a log that was read; the session is live. ``damage`` is what the user must know of that log.
 
     What narrows its policy holds on, and nothing that widens it, whatever was before (Req: ST-06, PL-06). ``repairs``
     end what the log leaves open; with them it has changed since ``updated_ms``.
     """
-    session.archived = archived
     session.updated_ms = updated_ms
     if repairs:
         session.log.append(*repairs)
@@ -58,7 +64,7 @@ def succeed(
             client.succeeded(session)
         session.log.attachments = clients  # before anything is appended: they are to see how it ended what was open
         if repairs is not None:
-            resume(session, repairs, former.updated_ms, archived=former.archived, damage=damage)
+            resume(session, repairs, former.updated_ms, damage=damage)
         else:
             _begin_anew(session, former)
     except BaseException:
@@ -67,10 +73,11 @@ def succeed(
 
 
 def _begin_anew(session: Session, former: Session) -> None:
-    session.archived = former.archived
     session.updated_ms = later(former.updated_ms)
     _write_beginning(session)
     session.log.append(SystemNote(session.next_entry_id(), "error", LOG_LOST))
+    if former.archived:
+        session.log.append(ArchivedChanged(True))
     _restore_mode(session, former.policy.mode)
     session.now_lives()
 

@@ -79,6 +79,7 @@ class Description:
     active_tasks: int
     queued_prompts: int
     restarts: int
+    persist: bool
     parent_session_id: str | None
 
 
@@ -131,6 +132,7 @@ def describe(session: Session) -> Description:
         active_tasks=len(session.active_tool_calls) + session.turn_running,
         queued_prompts=session.queued_prompts,
         restarts=session.restarts,
+        persist=session.spec.persist,
         parent_session_id=None,
     )
 

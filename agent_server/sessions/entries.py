@@ -132,7 +132,7 @@ class Entries:
 
     async def _write_and_index(self) -> None:
         await self.written()
-        if not self._indexed:  # once, so that nothing piles up where nobody ever looks at a list
+        if self.indexing is not None and not self._indexed and self.indexing.is_due():
             await self._index()
 
     async def _index(self) -> None:

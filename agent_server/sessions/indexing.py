@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
 
-from agent_server.errors import AgentServerError
 from agent_server.sessions.reading import PAGE_RECORDS, StoredSession
 from agent_server.sessions.timestamps import ms_of, rfc3339
 from agent_server.store.catalogue import SessionEntry
@@ -18,9 +18,12 @@ from agent_server.store.store import EventStore, UnknownSession
 
 if TYPE_CHECKING:
     from agent_server.sessions.entries import Entries
-    from agent_server.store.files import FileStore
+    from agent_server.store.leftovers import Leftovers
 
 logger = logging.getLogger(__name__)
+
+ENTRIES_AT_ONCE: Final = 200
+MANY_SERVERS: Final = 32
 
 
 async def entry_from(store: EventStore, session_id: str) -> SessionEntry | None:
@@ -57,10 +60,15 @@ async def entry_from(store: EventStore, session_id: str) -> SessionEntry | None:
 class Indexing:
     """Brings the entries up to date with the logs of servers that died."""
 
-    def __init__(self, store: FileStore, entries: Entries) -> None:
+    def __init__(self, store: EventStore, leftovers: Leftovers, entries: Entries) -> None:
         self._store = store
+        self._leftovers = leftovers
         self._entries = entries
         self._alone = asyncio.Lock()
+
+    def is_due(self) -> bool:
+        """Whether so many servers have left something that it should not wait for somebody who looks at a list."""
+        return self._leftovers.servers() >= MANY_SERVERS
 
     async def up_to_date(self, *, anew: bool) -> None:
         """Return when every session of every server that died has its entry.
@@ -68,36 +76,36 @@ class Indexing:
         ``anew``: the catalogue was empty: all logs are read.
         """
         async with self._alone:
-            if anew:
-                for session_id in self._store.session_ids():
-                    await self._index(session_id)
-            for dead in self._store.dead_instances():
+            for dead in self._leftovers.dead_instances():
                 await self._clean_up_after(dead)
+            if anew:
+                await self._index(self._leftovers.session_ids())
 
     async def _clean_up_after(self, dead: DeadInstance) -> None:
-        for session_id in dead.journal.touched:
-            await self._index(session_id)
         try:
-            for session_id in dead.journal.beginnings:
-                self._give_a_file(session_id)
+            for session_id, beginning in dead.journal.beginnings.items():
+                self._leftovers.give_a_file(session_id, beginning)
+                await asyncio.sleep(0)
+            await self._index(dead.journal.touched)
         except OSError:
-            logger.warning("the sessions of a server that died stay in its journal", exc_info=True)
-            return
-        dead.forget()
-
-    async def _index(self, session_id: str) -> None:
-        try:
-            entry = await entry_from(self._store, session_id)
-        except UnknownSession:  # deleted since
-            await self._entries.remove(session_id)
-        except OSError:
-            logger.warning("the log of session %s cannot be read", session_id, exc_info=True)
+            logger.warning("what a server left that died stays as it is", exc_info=True)
         else:
-            if entry is not None:
-                await self._entries.put(entry)
+            dead.forget()
 
-    def _give_a_file(self, session_id: str) -> None:
-        try:
-            self._store.release(session_id, self._store.acquire(session_id))
-        except AgentServerError:  # it has one already, or is gone, or somebody else goes on with it
-            pass
+    async def _index(self, session_ids: Iterable[str]) -> None:
+        found: list[SessionEntry] = []
+        for session_id in session_ids:
+            try:
+                entry = await entry_from(self._store, session_id)
+            except UnknownSession:  # deleted since
+                await self._entries.remove(session_id)
+            except OSError:
+                logger.warning("the log of session %s cannot be read", session_id, exc_info=True)
+            else:
+                found += [entry] if entry is not None else []
+            await asyncio.sleep(0)
+            if len(found) >= ENTRIES_AT_ONCE:
+                await self._entries.put_all(found)
+                found = []
+        if found:
+            await self._entries.put_all(found)

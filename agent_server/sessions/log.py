@@ -46,6 +46,7 @@ class SessionLog:
         self.store = store
         self._session_id = session_id
         self._epoch = epoch
+        self._writing_epoch = epoch
         self._loop_turn = loop_turn
         self._due = False
         self.head = head
@@ -99,7 +100,7 @@ class SessionLog:
             return
         run = self._take_run()
         try:
-            self.store.append(self._session_id, self._epoch, (run,))
+            self.store.append(self._session_id, self._writing_epoch, (run,))
         except BaseException as error:
             self._break(error)
             raise
@@ -147,7 +148,8 @@ class SessionLog:
     def close(self) -> None:
         """Give the log back; nothing can be appended any more."""
         try:
-            self.flush()
+            if self._writing_epoch:
+                self.flush()
             self.store.sync_soon(self._session_id)
         finally:
             self.store.release(self._session_id, self._epoch)
@@ -182,7 +184,7 @@ class SessionLog:
 
     def _append(self, events: tuple[Event, ...]) -> None:
         try:
-            last = self.store.append(self._session_id, self._epoch, events)
+            last = self.store.append(self._session_id, self._writing_epoch, events)
         except BaseException as error:
             self._break(error)
             raise
@@ -190,6 +192,7 @@ class SessionLog:
         self.context.apply(events)
 
     def _break(self, error: BaseException) -> None:
+        self._writing_epoch = 0  # nobody's: what the store did not take must leave no gap in front of what it would
         if self.on_broken is not None:  # not from within: whoever appends is told first, by the exception
             asyncio.get_running_loop().call_soon(self.on_broken, error)
 

@@ -38,6 +38,8 @@ from agent_server.sessions.record import Record
 INTERRUPTED: Final = "The turn was interrupted: the session ended while it ran."
 CALL_INTERRUPTED: Final = "The call was interrupted: the session ended while it ran. What it did until then stays done."
 
+CALL_LEFT_OUT: Final = "What came of the call is not part of this session, which was copied from another up to here."
+
 
 class LooseEnds:
     """Folds a whole log beside a `Record`: what is open, and the numbers that were given (into the record)."""
@@ -59,19 +61,24 @@ class LooseEnds:
             if fold is not None:
                 fold(self, event)
 
-    def repairs(self) -> list[Event]:
-        """The events that end what is open; none where nothing is."""
+    def repairs(self, *, cut_short: bool = False) -> list[Event]:
+        """The events that end what is open; none where nothing is.
+
+        ``cut_short``: it is open because a copy ends there, which is no failure.
+        """
         events: list[Event] = [TerminalExited(terminal_id, None, None) for terminal_id in self._terminals]
         events += [ApprovalClosed(call_id, "cancelled") for call_id in self._approvals]
         events += [QuestionClosed(question_id, "withdrawn") for question_id in self._questions]
         events += [CompactionFinished(compaction_id, "failed", INTERRUPTED) for compaction_id in self._compactions]
-        why = (TextPart(CALL_INTERRUPTED),)
-        events += [ToolCallUpserted(call_id, status=ToolStatus.FAILED, content=why) for call_id in self._calls]
+        why = (TextPart(CALL_LEFT_OUT if cut_short else CALL_INTERRUPTED),)
+        status = ToolStatus.CANCELLED if cut_short else ToolStatus.FAILED
+        events += [ToolCallUpserted(call_id, status=status, content=why) for call_id in self._calls]
         if self._turn is not None:
             title = self._record.suggested_title() if self._record.title is None else None
             if title is not None:
                 events.append(TitleChanged(title, "agent"))
-            events.append(TurnEnded(self._turn, None, TurnFailure("internal", INTERRUPTED)))
+            failure = TurnFailure("internal", INTERRUPTED)
+            events.append(TurnEnded(self._turn, "end_turn") if cut_short else TurnEnded(self._turn, None, failure))
         events += [PromptWithdrawn(prompt_id) for prompt_id in self._prompts]
         return events
 

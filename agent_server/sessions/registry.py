@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from agent_server.errors import SessionNotFound
@@ -19,6 +20,7 @@ class Registry:
     ``on_created``, ``on_status`` (session, status, status before), ``on_restarted`` (the session as it was, as it is
     now, the reason) and ``on_stopped`` (session, reason) tell whoever is added to them. A status goes from
     ``initializing`` through those of `Session.status` to ``terminated``, each told once (Req: SM-28..SM-30, ST-07).
+    ``on_save_trouble`` (session, what the disk says; None when it is over) tells of sessions that cannot be saved.
     The end is told once per instance: it was restarted, or it stopped, and the reason is ``closed``, ``deleted``,
     ``archived``, ``idle_timeout``, ``crash``, ``restart_exhausted`` or ``shutdown`` (Req: SM-14, SM-15).
     """
@@ -28,8 +30,23 @@ class Registry:
         self.on_status: Listeners[[Session, str, str]] = Listeners()
         self.on_restarted: Listeners[[Session, Session, str]] = Listeners()
         self.on_stopped: Listeners[[Session, str]] = Listeners()
+        self.on_save_trouble: Listeners[[Session, str | None]] = Listeners()
         self._sessions: dict[str, Session] = {}
         self._ended = EndedSessions()
+
+    def save_trouble(self, session_id: str, error: OSError | None) -> None:
+        """A session cannot be saved any more, or is saved again: say so, once (Req: PE-02)."""
+        # Not from within: whoever appends just now is not done yet.
+        asyncio.get_running_loop().call_soon(self._tell_save_trouble, session_id, error)
+
+    def _tell_save_trouble(self, session_id: str, error: OSError | None) -> None:
+        from agent_server.sessions.notices import tell_saving
+
+        session = self._sessions.get(session_id)
+        if session is not None:
+            said = (error.strerror or type(error).__name__) if error is not None else None
+            tell_saving(session.log, said)
+            self.on_save_trouble.tell(session, said)
 
     def get(self, session_id: str) -> Session:
         """The live session with this id.

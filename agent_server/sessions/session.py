@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agent_server.conversation.content import Part
 from agent_server.conversation.events import (
+    ArchivedChanged,
     OptionChanged,
     RootsChanged,
     SystemPromptSet,
@@ -67,9 +68,9 @@ class Session:
         self.provider = spec.provider
         self.tools = spec.tools
         self.limits = spec.limits
-        self.archived = False
         self.restarts = 0
         self.crashed = False
+        self.clients_coming = 0  # they are told its history just now
         self.on_unattended: Callable[[str], None] | None = None
         self.updated_ms = now_ms()
         self.lifecycle = Lifecycle.INITIALIZING
@@ -91,6 +92,11 @@ class Session:
     def cwd(self) -> str:
         """Its working directory, absolute."""
         return self.workspace.cwd
+
+    @property
+    def archived(self) -> bool:
+        """Whether it was put out of the usual lists."""
+        return self.record.archived
 
     @property
     def created_at(self) -> str:
@@ -200,13 +206,9 @@ class Session:
     @property
     def unattended(self) -> bool:
         """Whether nobody sees it and nothing happens in it (Req: EV-05)."""
-        return not (
-            self.log.attachments
-            or self.turn_active
-            or self._active_tools
-            or self.approvals.waiting
-            or self.lifecycle is not Lifecycle.LIVE
-        )
+        seen = self.log.attachments or self.clients_coming
+        works = self.turn_active or self._active_tools or self.approvals.waiting
+        return not (seen or works) and self.lifecycle is Lifecycle.LIVE
 
     def left_alone(self) -> None:
         """A client went or a turn ended: where none is left, the time begins after which it leaves memory."""
@@ -319,6 +321,12 @@ class Session:
         self.log.append(TitleChanged(checked_title(title), "user"))
         self.touch()
         self.entry_changed()
+
+    def unarchive(self) -> None:
+        """Put it back into the usual lists. That is no use of it: `updated_at` stays."""
+        if self.archived:
+            self.log.append(ArchivedChanged(False))
+            self.entry_changed()
 
     def set_system_prompt(self, prompt: SystemPrompt | None) -> None:
         """What the model is told beforehand, from the next request on."""

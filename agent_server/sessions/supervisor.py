@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from agent_server.conversation.events import SessionCreated, TitleChanged
+from agent_server.conversation.events import ArchivedChanged, Event, SessionCreated, TitleChanged
 from agent_server.errors import SessionConflict, SessionNotFound
 from agent_server.providers.provider import ModelInfo
 from agent_server.sessions.beginnings import begin, resume
@@ -119,6 +119,11 @@ class SessionSupervisor(Registry):
         await self.entries.settled()
         return await self._workers.end(kind, error, trace)
 
+    @property
+    def store(self) -> EventStore:
+        """Where the logs are, to be read by whoever wants to."""
+        return self._store
+
     # Making
 
     def create(self, spec: SessionSpec, session_id: str | None = None) -> Session:
@@ -143,17 +148,22 @@ class SessionSupervisor(Registry):
     async def open(self, session_id: str, spec: SessionSpec) -> Session:
         """The live session with this id; where there is none, its log is read and it lives again as a new instance.
 
-        A turn that the log breaks off in ends as interrupted. ``spec`` is only for a session that was not live.
+        A turn that the log breaks off in ends as interrupted. ``spec`` is only for a session that was not live. One
+        that crashed and is about to live again is waited for.
 
         Raises:
             SessionNotFound: there is no such log, or the supervisor has ended.
-            SessionConflict: ``restart_pending``; it crashed, and will live again by itself (Req: SM-05).
             ValueError: the session works in another directory than the spec's.
         """
+        await self.restarts.decided(session_id)
         return await self._live_or_opened(session_id, spec, may_create=False)
 
     async def open_or_create(self, session_id: str, spec: SessionSpec) -> Session:
-        """As `open`; where there is no log of that id, one is begun (Req: SM-05)."""
+        """As `open`; where there is no log of that id, one is begun.
+
+        Raises:
+            SessionConflict: ``restart_pending``; it crashed, and will live again by itself (Req: SM-05).
+        """
         return await self._live_or_opened(session_id, spec, may_create=True)
 
     async def _live_or_opened(self, session_id: str, spec: SessionSpec, *, may_create: bool) -> Session:
@@ -190,31 +200,40 @@ class SessionSupervisor(Registry):
             self._store.release(session_id, epoch)
             raise
 
-    async def fork(self, session_id: str, spec: SessionSpec) -> Session:
+    async def fork(self, session_id: str, spec: SessionSpec, message_id: int | None = None) -> Session:
         """A new session that goes on from where this one is: its log begins with a copy of the other's.
 
-        Of a live session all completed turns are copied, and not the one that runs.
+        Of a live session all completed turns are copied, and not the one that runs. With ``message_id`` the copy ends
+        with that message or, if the user said it, before it (see `find_cut`).
 
         Raises:
             SessionNotFound: there is no such log, or the supervisor has ended.
+            NoSuchMessage: there is no such message.
         """
-        from agent_server.sessions.reading import copy_log
+        from agent_server.sessions.forking import copy_log, find_cut
 
         async with self._alone_with(session_id):
-            try:
-                self._store.visible(session_id)
-            except UnknownSession:
-                raise SessionNotFound(session_id) from None
+            if not self._is_stored(session_id):
+                raise SessionNotFound(session_id)
             whole = session_id not in self._sessions
+            cut = None if message_id is None else await find_cut(self._store, session_id, message_id, live=not whole)
             fork_id = new_session_id()
             created = SessionCreated(spec.workspace.cwd, tuple(spec.workspace.roots), rfc3339(now_ms()))
             epoch = self._store.create(fork_id, fresh=True)
             try:
-                stored = await copy_log(self._store, session_id, fork_id, epoch, created, whole=whole)
+                stored = await copy_log(self._store, session_id, fork_id, epoch, created, whole=whole, cut=cut)
                 return self._resume(fork_id, spec, epoch, stored, await self.entries.get(session_id))
             except BaseException:
                 self._store.purge(fork_id)
                 raise
+
+    def _append(self, session_id: str, event: Event) -> None:
+        """Write an event into the log of a session that does not live here. Raises as `owned`."""
+        epoch = owned(self._store, session_id)
+        try:
+            self._store.append(session_id, epoch, (event,))
+        finally:
+            self._store.release(session_id, epoch)
 
     def _resume(
         self, session_id: str, spec: SessionSpec, epoch: int, stored: StoredSession, entry: SessionEntry | None
@@ -231,9 +250,8 @@ class SessionSupervisor(Registry):
             times.append(written_ms)
         resume(
             session,
-            stored.loose_ends.repairs(),
+            stored.repairs(),
             max(times),
-            archived=stored.record.archived or (same is not None and same.archived),
             damage=self._store.damage(session_id),
         )
         self._register(session)
@@ -287,11 +305,7 @@ class SessionSupervisor(Registry):
             if session is not None:
                 session.set_title(title)
                 return title
-            epoch = owned(self._store, session_id)
-            try:
-                self._store.append(session_id, epoch, (TitleChanged(title, "user"),))
-            finally:
-                self._store.release(session_id, epoch)
+            self._append(session_id, TitleChanged(title, "user"))
             entry = await self.entries.get(session_id)
             if entry is not None:
                 updated_at = rfc3339(later(ms_of(entry.updated_at)))
@@ -311,26 +325,46 @@ class SessionSupervisor(Registry):
             if session is not None and archived:
                 await self._stop(session, "archived")
             elif session is not None:
-                session.archived = False
+                session.unarchive()
             entry = await self.entries.get(session_id)
             if entry is None:
                 raise SessionNotFound(session_id)
             if entry.archived != archived:
+                self._append(session_id, ArchivedChanged(archived))
                 await self.entries.put(entry._replace(archived=archived))
 
-    async def delete(self, session_id: str) -> None:
-        """Forget a session and its log; one that is live is closed first. Without effect for an unknown id."""
+    async def delete(self, session_id: str, *, unused_since: str | None = None) -> bool:
+        """Forget a session and its log; whether there was one. One that is live is closed first.
+
+        With ``unused_since``, RFC 3339, one that is live or has changed since is left alone.
+
+        Raises:
+            SessionConflict: ``session_busy``; another server has it.
+        """
         async with self._alone_with(session_id):
             self._abandon(session_id, "deleted")
             session = self._sessions.get(session_id)
+            entry = await self.entries.get(session_id)
+            if unused_since is not None and (session is not None or entry is None or entry.updated_at >= unused_since):
+                return False
             if session is not None:
                 await self._stop(session, "deleted")
+            elif entry is None and not self._is_stored(session_id):
+                return False
             try:
                 self._store.purge(session_id)
             except SessionBusy as busy:
                 raise busy_conflict(busy) from None
             await self.entries.remove(session_id)
             self._ended.forget(session_id)
+            return True
+
+    def _is_stored(self, session_id: str) -> bool:
+        try:
+            self._store.visible(session_id)
+        except UnknownSession:
+            return False
+        return True
 
     @asynccontextmanager
     async def _alone_with(self, session_id: str) -> AsyncIterator[None]:

@@ -41,13 +41,19 @@ NOT_ANSWERED = "Nobody answered the question whether this call may run, so it di
 
 
 class ToolRun:
-    """One call from announcement to end. ``result_parts`` and ``is_error`` are what the model will read."""
+    """One call from announcement to end. ``result_parts`` and ``is_error`` are what the model will read.
+
+    ``arguments`` are for the tool alone; everybody else, and the log, gets ``raw_input``, without secrets (Req: EV-02).
+    """
 
     def __init__(self, tool_call_id: str, provider_call_id: str, name: str, arguments: dict[str, Any]) -> None:
+        from agent_server.conversation.redaction import redacted  # at a start there is no call yet
+
         self.tool_call_id = tool_call_id
         self.provider_call_id = provider_call_id
         self.name = name
         self.arguments = arguments
+        self.raw_input: dict[str, Any] = redacted(arguments)
         self.result_parts: tuple[Part, ...] = (TextPart("The call was cancelled."),)
         self.is_error = True
 
@@ -62,7 +68,7 @@ class ToolRun:
                 name=self.name,
                 kind=tool.spec.kind if tool else ToolKind.OTHER,
                 status=ToolStatus.PENDING,
-                raw_input=self.arguments,
+                raw_input=self.raw_input,
                 provider_call_id=self.provider_call_id,
             )
         )
@@ -78,6 +84,10 @@ class ToolRun:
         raw_output: Any = None,
     ) -> None:
         """End the call: what people see, and what the model reads."""
+        if raw_output is not None:
+            from agent_server.conversation.redaction import redacted
+
+            raw_output = redacted(raw_output)
         self.result_parts = parts
         self.is_error = status is not ToolStatus.COMPLETED
         session.tool_ended(self.tool_call_id)
@@ -198,7 +208,7 @@ def _question(run: ToolRun, tool: Tool, prepared: PreparedCall) -> ApprovalQuest
         kind=tool.spec.kind,
         content=prepared.content,
         locations=prepared.locations,
-        raw_input=run.arguments,
+        raw_input=run.raw_input,
         options=approval_options(prepared.trust_label or tool.spec.name),
     )
 

@@ -74,7 +74,7 @@ class Turn:
                 if not calls:  # the end of the turn ends the response too
                     return _stop_reason(finished)
                 self._session.log.append(
-                    ModelResponded(tuple((run.provider_call_id, run.name, run.arguments) for run in calls))
+                    ModelResponded(tuple((run.provider_call_id, run.name, run.raw_input) for run in calls))
                 )
                 self._role = None
                 await self._run_tools(calls)

@@ -135,6 +135,22 @@ class MemoryCatalogue:
                 yield entry
 
 
+def unused_since(catalogue: Catalogue, time: str) -> Iterator[SessionEntry]:
+    """The sessions that last changed before a time, newest first; none that are archived, which is to be kept.
+
+    What was given may be removed before more is read.
+    """
+    after: str | None = position_at(time)
+    while after is not None:
+        entries, after = catalogue.page(after=after)
+        yield from entries
+
+
+def position_at(time: str) -> str:
+    """The position behind everything that changed at that time or later."""
+    return f"{time} !"  # no id comes before that sign
+
+
 def write_position(entry: SessionEntry) -> str:
     """The position behind an entry."""
     return f"{entry.updated_at} {entry.session_id}"

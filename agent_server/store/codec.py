@@ -8,20 +8,24 @@ is written again as it was (Req: PE-07).
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
+from os import urandom
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from agent_server.conversation import events as ev
-from agent_server.conversation.content import AudioPart, ImagePart, LinkPart, ResourcePart, TextPart
+from agent_server.conversation.content import AudioPart, ImagePart, LinkPart, Part, ResourcePart, TextPart
 from agent_server.conversation.events import Event, MessageInserted, PromptReceived, TextRun, UnknownEvent
 from agent_server.conversation.holdable import holdable
 from agent_server.conversation.system_prompt import SystemPrompt
 from agent_server.conversation.tool_calls import FileChange, Location, TerminalRef, ToolKind, ToolStatus
 
 Plain = dict[str, Any]
+
+LONG_CHARS: Final = 1024 * 1024
+SLICE_CHARS: Final = 256 * 1024
 
 
 class _Way(NamedTuple):
@@ -211,6 +215,56 @@ def encode(first: int, last: int, at_ms: int, events: Sequence[Event], session_i
         return orjson.dumps(record)
     except TypeError:
         return orjson.dumps(holdable(record))
+
+
+class LongText:
+    """The JSON text of a record in pieces: the long texts in it are encoded anew each time somebody goes through it."""
+
+    def __init__(self, pieces: list[bytes | str]) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            if isinstance(piece, bytes):
+                yield piece
+                continue
+            for start in range(0, len(piece), SLICE_CHARS):
+                yield orjson.dumps(piece[start : start + SLICE_CHARS])[1:-1]
+
+
+def is_long(prompt: PromptReceived) -> bool:
+    """Whether the text of a prompt should not be encoded as a whole: that would take its size in memory again."""
+    return any(len(_long_text(part)) > LONG_CHARS for part in prompt.parts)
+
+
+def encode_long(first: int, last: int, at_ms: int, events: Sequence[Event]) -> LongText:
+    """As `encode`, for events that begin with a prompt that is long."""
+    mark = urandom(16).hex()
+    texts: list[str] = []
+    told = [plain(events[0])]
+    for part in told[0]["parts"]:
+        for name in ("text", "data", "blob"):
+            if len(part.get(name) or "") > LONG_CHARS:
+                texts.append(part[name])
+                part[name] = mark
+    told += [
+        _message_of_prompt(event)
+        if type(event) is MessageInserted and event.parts is events[0].parts  # type: ignore[union-attr]
+        else plain(event)
+        for event in events[1:]
+    ]
+    record = orjson.dumps({"seq": (first, last), "at": at_ms, "events": told})
+    pieces: list[bytes | str] = []
+    for between, text in zip(record.split(mark.encode()), [*texts, ""], strict=True):
+        pieces += [between, text]
+    return LongText(pieces)
+
+
+def _long_text(part: Part) -> str:
+    kind = type(part)
+    if kind is TextPart:
+        return part.text  # type: ignore[union-attr, return-value]
+    return getattr(part, "data", None) or getattr(part, "text", None) or getattr(part, "blob", None) or ""
 
 
 def decode(text: bytes) -> Record:

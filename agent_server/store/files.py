@@ -9,22 +9,29 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Final
 
-from agent_server.conversation.events import Event
-from agent_server.store.codec import encode
+from agent_server.conversation.events import Event, PromptReceived
+from agent_server.store.codec import encode, encode_long, is_long
 from agent_server.store.disk_worker import DiskWorker
-from agent_server.store.instances import DeadInstance, Instance, beginning_of, dead_instances, purge_beginning
-from agent_server.store.lines import framed, framed_in_pieces, line_of
+from agent_server.store.instances import (
+    Instance,
+    beginning_of,
+    purge_beginning,
+)
+from agent_server.store.leftovers import instance_dir, log_dir
+from agent_server.store.lines import FramedInPieces, framed, line_of
 from agent_server.store.log_pages import LogPages
 from agent_server.store.open_log import OpenLog
 from agent_server.store.ownership import find_free
+from agent_server.store.private import make_private
 from agent_server.store.retrying import Retrying
-from agent_server.store.segments import RELEASED, all_names, is_session_id, name_of, segments
+from agent_server.store.segments import RELEASED, is_session_id, name_of, segments
 from agent_server.store.seqs import last_seqs
 from agent_server.store.store import Fenced, NewerLog, SessionBusy, SessionExists, UnknownSession
 from agent_server.store.syncing import Syncer
@@ -32,8 +39,8 @@ from agent_server.store.watching import Watcher
 
 logger = logging.getLogger(__name__)
 
-MAX_OPEN_FILES: Final = 64
-LONG_LINE_BYTES: Final = 128 * 1024
+MAX_OPEN_FILES: Final = 512
+LONG_LINE_BYTES: Final = 16 * 1024
 CHECK_MS: Final = 1000
 """How long a log may have been silent before it is looked whether somebody has taken it meanwhile."""
 
@@ -51,14 +58,16 @@ class FileStore:
         self.directory = directory
         self.worker = DiskWorker()
         self.on_trouble: Callable[[str, OSError | None], None] | None = None
-        self._log_dir = os.path.join(directory, "logs")
-        self._instance_dir = os.path.join(directory, "instances")
+        self._log_dir = log_dir(directory)
+        self._instance_dir = instance_dir(directory)
         self._instance: Instance | None = None
         self._logs: dict[str, OpenLog] = {}
         self._open: OrderedDict[OpenLog, None] = OrderedDict()
         self._pages = LogPages(self._log_dir, self._instance_dir, self._logs)
         self._epochs = count(1)
         self._only_in_journal = 0
+        # A quarter of what this process may open; the rest is for children, files of tools and connections.
+        self._most_open = max(16, min(MAX_OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4))
         self._retrying = Retrying(self._write_tail, self._trouble)
         self._syncer = Syncer(self.worker, self._journal_descriptor, self._synced, self._sync_failed)
 
@@ -93,46 +102,52 @@ class FileStore:
         if at_ms - log.at_ms > CHECK_MS:
             self._check_not_taken(log)
         last = last_seqs(head, events)[-1]
-        text = encode(head + 1, last, at_ms, events, session_id if head == 0 else None)
-        if log.descriptor < 0 or log.tail or len(text) > LONG_LINE_BYTES:
-            self._append_slowly(log, text)
+        if type(events[0]) is PromptReceived and is_long(events[0]):
+            self._append_slowly(log, FramedInPieces(encode_long(head + 1, last, at_ms, events)))
         else:
-            line = framed(text)
-            try:
-                written = os.write(log.descriptor, line)
-            except OSError as error:
-                self._keep(log, line, 0, error)
-            else:
-                if written == len(line):
-                    log.size += written
-                else:
-                    self._keep(log, line, written, None)
+            self._append(log, encode(head + 1, last, at_ms, events, session_id if head == 0 else None))
         log.head = last
         log.at_ms = at_ms
         if log.watchers:
             log.watchers.tell(lambda: log.head or 0)
         return log.head
 
-    def _append_slowly(self, log: OpenLog, text: bytes) -> None:
-        """Write a record that is long, or the first since the file was opened, or behind what was not written."""
-        if log.tail:
-            log.tail.append(framed(text))
-            self._retrying.changed()
+    def _append(self, log: OpenLog, text: bytes) -> None:
+        if log.descriptor < 0 or log.tail or len(text) > LONG_LINE_BYTES:
+            self._append_slowly(log, FramedInPieces((text,)))
             return
-        pieces = framed_in_pieces(text)  # putting a long text together would only copy it
+        line = framed(text)
         try:
-            if log.descriptor < 0 and not self._open_file(log, pieces):
-                return
-            written = os.writev(log.descriptor, pieces)
+            written = os.write(log.descriptor, line)
         except OSError as error:
-            self._keep(log, b"".join(pieces), 0, error)
+            self._keep(log, line, 0, error)
             return
-        if written == sum(map(len, pieces)):
+        if written == len(line):
             log.size += written
         else:
-            self._keep(log, b"".join(pieces), written, None)
+            self._keep(log, line, written, None)
 
-    def _open_file(self, log: OpenLog, record: tuple[bytes, ...]) -> bool:
+    def _append_slowly(self, log: OpenLog, line: FramedInPieces) -> None:
+        """Write a record that is long, or the first since the file was opened, or behind what was not written."""
+        if log.tail:
+            log.tail.append(bytes(line))
+            self._retrying.changed()
+            return
+        written = 0
+        try:
+            if log.descriptor < 0 and not self._open_file(log, line):
+                return
+            for piece in line:
+                written += os.write(log.descriptor, piece)
+        except OSError as error:
+            self._keep(log, bytes(line), written, error)
+            return
+        if written == len(line):
+            log.size += written
+        else:
+            self._keep(log, bytes(line), written, None)
+
+    def _open_file(self, log: OpenLog, line: FramedInPieces) -> bool:
         """Have the log's file open; False where the record went into the journal instead."""
         instance = self._instance or self._begin_instance()
         if log.made:
@@ -140,7 +155,7 @@ class FileStore:
                 self._pages.forget(log.session_id)
             log.reopen()
         elif log.head == 0:  # most sessions that editors open are never used
-            log.beginning = b"".join(record)
+            log.beginning = bytes(line)
             try:
                 instance.note(log.beginning)
             except OSError:
@@ -164,7 +179,13 @@ class FileStore:
         log.tail.append(line)
         if len(log.tail) == 1:
             log.tail_written = written
-        self._retrying.add(log, error or OSError("the disk took only a part of a record"))
+        try:
+            if error is None:
+                log.write_tail()  # the rest fails too, and says why
+                return
+        except OSError as reason:
+            error = reason
+        self._retrying.add(log, error)
 
     def _write_tail(self, log: OpenLog) -> bool:
         """Write what is only in memory, and again what could not be synced; whether everything is saved with that.
@@ -194,6 +215,9 @@ class FileStore:
     def acquire(self, session_id: str) -> int:
         """Take the session over."""
         log = self._logs.get(session_id)
+        if log is not None and log.epoch is None and log.made and not log.tail:
+            self._drop(log)  # its file says that it was given up, so somebody else may take it just now
+            log = None
         if log is None:
             if not is_session_id(session_id):
                 raise UnknownSession(session_id)
@@ -256,8 +280,9 @@ class FileStore:
 
     def _drop(self, log: OpenLog) -> None:
         """Of a log that was given up and is saved, nothing is kept."""
-        if log.epoch is None and self._logs.get(log.session_id) is log:
-            del self._logs[log.session_id]
+        if log.epoch is None:
+            if self._logs.get(log.session_id) is log:
+                del self._logs[log.session_id]
             self._open.pop(log, None)
             log.close()
 
@@ -330,21 +355,6 @@ class FileStore:
             self._instance.close()
             self._instance = None
 
-    # Cleaning up
-
-    def dead_instances(self) -> Iterator[DeadInstance]:
-        """The servers that died and were not cleaned up after; see `instances.dead_instances`."""
-        return dead_instances(self._instance_dir)
-
-    def session_ids(self) -> Iterator[str]:
-        """Every session that has files, in no order."""
-        for name in all_names(self._log_dir):
-            header = next((one.header for one in segments(self._log_dir, name) if one.header is not None), None)
-            if header is not None:
-                yield header["session"]
-            else:
-                logger.warning("the log %s is damaged at its very beginning; nobody can tell whose it is", name)
-
     # Reading
 
     def read(self, session_id: str, after: int = 0, limit: int | None = None) -> list[tuple[int, Event]]:
@@ -376,7 +386,7 @@ class FileStore:
     # Inside
 
     def _begin_instance(self) -> Instance:
-        os.makedirs(self._instance_dir, 0o700, exist_ok=True)
+        make_private(self._instance_dir)
         self._instance = Instance(self._instance_dir)
         return self._instance
 
@@ -387,7 +397,7 @@ class FileStore:
         """Of many logs only those that are written to have an open file."""
         self._open[log] = None
         self._open.move_to_end(log)
-        if len(self._open) > MAX_OPEN_FILES:
+        if len(self._open) > self._most_open:
             self._open.popitem(last=False)[0].close()
 
     def _not_owned(self, session_id: str, epoch: int) -> Exception:

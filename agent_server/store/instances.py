@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from agent_server.store.lines import Entry, line_of, read_lines
+from agent_server.store.lines import Entry, framed, line_of, read_lines
 from agent_server.store.segments import FORMAT
 
 SUFFIX: Final = ".journal"
@@ -36,6 +36,11 @@ class Beginning(NamedTuple):
     owner: str
     entries: tuple[Entry, ...]
     released: bool
+
+    @property
+    def lines(self) -> bytes:
+        """The records as they stand in a log."""
+        return b"".join(framed(entry.text) for entry in self.entries)
 
 
 class Instance:
@@ -188,7 +193,7 @@ def instance_ids(directory: str) -> Iterator[str]:
     """The servers that have a journal."""
     try:
         names = os.listdir(directory)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     for name in names:
         if name.endswith(SUFFIX):

@@ -7,7 +7,7 @@ again behind a damaged place.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
@@ -48,9 +48,27 @@ def framed(text: bytes) -> bytes:
     return b"%08x %b\n" % (crc32(text), text)
 
 
-def framed_in_pieces(text: bytes) -> tuple[bytes, bytes, bytes]:
-    """The same in pieces, for a text that is too long to be copied."""
-    return b"%08x " % crc32(text), text, b"\n"
+class FramedInPieces:
+    """A line whose text is too long to be put together: it is gone through piece by piece, as often as need be."""
+
+    def __init__(self, text: Iterable[bytes]) -> None:
+        self._text = text
+        checksum, self._length = 0, CRC_CHARS + 2
+        for piece in text:
+            checksum = crc32(piece, checksum)
+            self._length += len(piece)
+        self._front = b"%08x " % checksum
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._front
+        yield from self._text
+        yield b"\n"
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self)
 
 
 def parse(line: bytes, offset: int) -> Entry | None:
@@ -59,9 +77,9 @@ def parse(line: bytes, offset: int) -> Entry | None:
         return None
     text = line[CRC_CHARS + 1 :]
     end = offset + len(line) + 1
+    if line[:CRC_CHARS] != b"%08x" % crc32(text):
+        return None
     try:
-        if int(line[:CRC_CHARS], 16) != crc32(text):
-            return None
         if not text.startswith(_SEQS):
             return Entry(offset, end, 0, 0, text)
         first, last = text[len(_SEQS) : text.index(b"]")].split(b",")

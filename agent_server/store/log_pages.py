@@ -8,7 +8,6 @@ from typing import Final
 
 from agent_server.conversation.events import Event
 from agent_server.store.instances import beginning_of
-from agent_server.store.lines import framed
 from agent_server.store.log_cursor import LogCursor
 from agent_server.store.open_log import OpenLog
 from agent_server.store.segments import Damage, is_session_id, name_of, segments
@@ -43,6 +42,10 @@ class LogPages:
         if cursor is None or cursor.last > after:
             cursor = self._new_cursor(session_id)
         page = cursor.page(after, limit)
+        own = self._own.get(session_id)
+        if not page and own is not None and own.head is not None and cursor.last < own.head:
+            cursor = self._new_cursor(session_id)  # it has grown since
+            page = cursor.page(after, limit)
         if page:
             self._cursors[session_id] = cursor
             if len(self._cursors) > MAX_CURSORS:
@@ -110,5 +113,5 @@ class LogPages:
             begun = beginning_of(self._instance_dir, session_id)
             if begun is None:
                 raise UnknownSession(session_id)
-            return LogCursor([], behind=[framed(line.text) for line in begun[0].entries])
+            return LogCursor([], behind=[begun[0].lines])
         return LogCursor(some)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
+from agent_server.store.private import make_private
 from agent_server.store.segments import folder_of, header_line, path_of
 from agent_server.store.watching import Watchers
 
@@ -124,7 +125,7 @@ class OpenLog:
         except FileNotFoundError:
             if not flags & os.O_CREAT:
                 raise
-            os.makedirs(self.folder, 0o700, exist_ok=True)
+            make_private(self.folder)
             return os.open(path, flags, 0o600)
 
     def reopen(self) -> None:

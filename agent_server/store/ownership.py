@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from agent_server.store.instances import beginning_of, holder
-from agent_server.store.lines import framed
 from agent_server.store.segments import Segment, is_released, name_of, segments
 from agent_server.store.store import NewerLog, SessionBusy, UnknownSession
 
@@ -43,8 +42,7 @@ def find_free(logs: str, instances: str, session_id: str, own_id: str | None) ->
     beginning, owner = begun
     if owner is not None and not beginning.released and beginning.owner != own_id:
         raise SessionBusy(session_id, owner.pid, owner.started_at)
-    lines = [framed(one.text) for one in beginning.entries]
-    return Found(next_epoch, b"".join(lines))
+    return Found(next_epoch, beginning.lines)
 
 
 def _check_free(instances: str, session_id: str, own_id: str | None, segment: Segment) -> None:

@@ -101,7 +101,7 @@ def segments(directory: str, name: str) -> list[Segment]:
     folder = folder_of(directory, name)
     try:
         found = [match for entry in os.listdir(folder) if (match := _SEGMENT.fullmatch(entry)) and match[1] == name]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     some = [_segment(os.path.join(folder, match[0]), int(match[2])) for match in sorted(found, key=lambda one: one[2])]
     return [one for one in some if one is not None]

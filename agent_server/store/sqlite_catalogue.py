@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from agent_server.store.catalogue import Archived, SessionEntry, read_position, write_position
+from agent_server.store.private import make_private
 
 if TYPE_CHECKING:
     import sqlite3
@@ -123,7 +124,7 @@ class SqliteCatalogue:
         return self._database
 
     def _opened_or_new(self) -> sqlite3.Connection:
-        os.makedirs(os.path.dirname(self._path), 0o700, exist_ok=True)
+        make_private(os.path.dirname(self._path))
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))  # what is made with it is private
         import sqlite3
 

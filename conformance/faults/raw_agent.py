@@ -205,6 +205,15 @@ class RawAgent:
         except subprocess.TimeoutExpired:
             return None
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def output(self) -> int:
+        """The descriptor that it writes to."""
+        return self._out.fileno()
+
     def how_it_ended(self) -> str:
         """For people."""
         status = self.exited(0.5)

@@ -74,6 +74,9 @@ BASES: dict[str, dict[str, Any]] = {
     "_agent_server/session/stop": {"sessionId": "$SESSION"},
     "_agent_server/session/status": {"sessionId": "$SESSION"},
     "_agent_server/session/snapshot": {"sessionId": "$SESSION"},
+    "_agent_server/session/export": {"sessionId": "$SESSION"},
+    "_agent_server/events/after": {"sessionId": "$SESSION"},
+    "_agent_server/store/prune": {"days": 30},
 }
 """The least that each method takes."""
 
@@ -98,6 +101,9 @@ REQUIRED: dict[str, list[tuple[str, str]]] = {
     "_agent_server/session/info": [("sessionId", "a string")],
     "_agent_server/session/status": [("sessionId", "a string")],
     "_agent_server/session/snapshot": [("sessionId", "a string")],
+    "_agent_server/session/export": [("sessionId", "a string")],
+    "_agent_server/events/after": [("sessionId", "a string")],
+    "_agent_server/store/prune": [("days", "an integer")],
 }
 """Fields that must be there, and what they must be."""
 

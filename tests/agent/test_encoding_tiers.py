@@ -55,7 +55,7 @@ async def test_a_chunk_is_the_same_bytes_by_prefix_by_dictionary_and_by_model(tm
         await model.asked(1)
         model.finish(1, *(e for text in TEXTS for e in (TextDelta(text), PartDelta(TextPart(text)))))
         await client.answer(prompt)
-        assert len(raw) == 2 * len(TEXTS) + 2, "the title and the answer come last"
+        assert len(raw) == 2 * len(TEXTS) + 3, "the title, the time and the answer come last"
         for text, by_prefix, by_dictionary in zip(TEXTS, raw[::2], raw[1::2], strict=False):
             message_id = orjson.loads(by_prefix)["params"]["update"]["messageId"]
             chunk = AgentMessageChunk(content=TextContent(text=text), message_id=message_id)

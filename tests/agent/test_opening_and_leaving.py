@@ -11,7 +11,7 @@ from agent_server.providers.provider import Finished
 
 from .puppets import PuppetModel, PuppetTool, forever, say, wants
 from .scripted_client import Frame, ScriptedClient, choose, house, in_loop, one_client
-from .test_coming_and_going import setup
+from .test_coming_and_going import setup, show_pictures
 
 OURS: Frame = {"_meta": {"agent_server": {}}}
 EXTENSION = "_agent_server/session/"
@@ -191,6 +191,25 @@ async def test_a_prompt_leads_back_to_a_session_that_left_memory(tmp_path: Path)
         assert [name for name, _ in told(client, "created", "stopped")] == ["created", "stopped", "created"]
 
 
+@pytest.mark.req("EV-05")
+@in_loop
+async def test_a_session_whose_history_is_being_told_stays(tmp_path: Path) -> None:
+    async with house(forever(say("hi"))) as made:
+        client, other = await made.connect(), await made.connect()
+        session_id = await client.new_session(str(tmp_path))
+        show_pictures(made, session_id, 100, 65536)
+        await client.call("session/close", sessionId=session_id)
+        client.stop_reading()
+        load = client.request("session/load", **setup(session_id, tmp_path))
+        await other.call("session/list")
+        made.session(session_id)  # it lives, and nobody sees it yet
+        made.supervisor.clock.advance(5 * 3600)
+        client.read_on()
+        assert "result" in await client.answer(load)
+        assert await client.run(session_id) == "end_turn"
+        assert made.stopped == [(session_id, "closed")]
+
+
 @in_loop
 async def test_who_never_had_a_session_cannot_leave_it_and_who_left_it_can_close_it(tmp_path: Path) -> None:
     async with house(forever(say("hi"))) as made:
@@ -261,8 +280,8 @@ async def test_who_subscribed_to_all_hears_of_sessions_that_others_made(tmp_path
         assert (created["instanceId"], created["alias"]) == (session.instance_id, "session-1")
         assert (created["cwd"], created["createdAt"]) == (str(tmp_path), session.created_at)
         assert told(own, "created", "status", "restarted", "stopped") == []
-        ends = told(usual, "created", "status", "restarted", "stopped")
-        assert [name for name, _ in ends] == ["restarted", "stopped"]
+        names = [name for name, _ in told(usual, "created", "status", "restarted", "stopped")]
+        assert names == ["restarted", "stopped"]
         assert told(maker, "created", "status", "restarted", "stopped") == news
 
 

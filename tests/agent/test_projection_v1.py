@@ -36,6 +36,7 @@ from agent_server.conversation.events import (
     TextRun,
     ToolCallUpserted,
     TurnStarted,
+    UnknownEvent,
 )
 from agent_server.conversation.tool_calls import FileChange, Location, TerminalRef, ToolKind, ToolStatus
 from agent_server.protocol.v1.updates import SessionNotification
@@ -289,3 +290,13 @@ def test_what_a_client_offers_is_not_asked_for_text() -> None:
         raise AssertionError(path)
 
     assert ProjectorV1(list, asked).updates(TextRun(1, "agent", ("x",), 1))
+
+
+def test_what_a_newer_version_recorded_is_a_note_aside_once_for_each_kind() -> None:
+    events = [UnknownEvent(kind, {"text": "later"}) for kind in ("moved", "moved", "mo\u202eved", "x" * 10_000)]
+    notes = projected(*events)
+    assert [note["sessionUpdate"] for note in notes] == ["agent_thought_chunk"] * 3
+    assert len({note["messageId"] for note in notes}) == 3
+    texts = [note["content"]["text"] for note in notes]
+    assert ["moved" in texts[0], "mo\\u202eved" in texts[1], "x" * 100 in texts[2]] == [True] * 3
+    assert all(len(text) < 300 and text.isprintable() and "later" not in text for text in texts)

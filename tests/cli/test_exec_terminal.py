@@ -64,7 +64,13 @@ class Screen:
 
 @contextmanager
 def at_terminal(home: Path, *arguments: str, **variables: str) -> Iterator[Screen]:
-    argv = [*EXEC, "--agent", AGENT, *arguments]
+    with on_terminal(home, [*EXEC, "--agent", AGENT, *arguments], **variables) as screen:
+        yield screen
+
+
+@contextmanager
+def on_terminal(home: Path, argv: list[str], **variables: str) -> Iterator[Screen]:
+    """Run a Python program."""
     env = {**environment(home), **variables}
     pid, descriptor = pty.fork()
     if pid == 0:

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from agent_server.protocol.extensions import EXTENSION_AGENT_METHODS, EXTENSION_CLIENT_METHODS
 from agent_server.protocol.method import Method, RequestMethod
-from agent_server.protocol.schema.documents import EXTENSIONS, STABLE, UNSTABLE, documents, text_of
+from agent_server.protocol.schema.documents import EXPORT, EXTENSIONS, STABLE, UNSTABLE, documents, text_of
 from agent_server.protocol.v1.methods import AGENT_METHODS, CLIENT_METHODS, SESSION_LIST
 from agent_server.protocol.v1.unstable.methods import (
     ALL_AGENT_METHODS,
@@ -25,7 +25,7 @@ from tests.promises.agent_process import SERVER
 from tests.protocol.test_v1_round_trips import ALL_EXAMPLES, EXAMPLES
 
 PUBLISHED = Path(__file__).parents[2] / "schemas"
-FILES = (STABLE, UNSTABLE, EXTENSIONS)
+FILES = (STABLE, UNSTABLE, EXTENSIONS, EXPORT)
 
 FITTING = [(STABLE, *row) for row in EXAMPLES]
 FITTING += [(UNSTABLE, *row) for row in ALL_EXAMPLES if row[0] != "history:ListSessionsRequest"]

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from agent_server import __version__
-from agent_server.cli.trace import REDACTED, redacted, trace_line
+from agent_server.cli.trace import redacted, trace_line
+from agent_server.conversation.redaction import REDACTED
 from tests.promises.agent_process import SERVER, agent_process, scenario_file
 
 SECRET = "canary-4f1d"

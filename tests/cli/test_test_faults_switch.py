@@ -10,7 +10,7 @@ import pytest
 from tests.agent.puppets import say
 from tests.promises.agent_process import AgentProcess, Frame, agent_process, scenario_file
 
-OURS: Frame = {"_meta": {"agent_server": {}}}
+OURS: dict[str, object] = {"_meta": {"agent_server": {}}}
 
 
 def connected(agent: AgentProcess, cwd: Path) -> str:

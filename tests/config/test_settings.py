@@ -93,6 +93,7 @@ def test_every_setting_can_be_given_in_each_of_the_ways_that_a_user_has(place: P
         unstable=True,
         store="memory",
         store_dir="/s",
+        prune_after_days=30,
         tool_env_allow=("A", "B"),
     )
     texts = {name: _text_of(getattr(wanted, name)) for name in KINDS}
@@ -238,7 +239,9 @@ def test_each_key_of_a_project_that_would_widen_trust_is_named_but_never_its_val
 
 
 @pytest.mark.promise("P13")
-@pytest.mark.parametrize("name", sorted(set(KINDS) - {"model", "log_file", "trace_file", "store_dir", "tool_env_allow"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(KINDS) - {"model", "log_file", "trace_file", "store_dir", "tool_env_allow"})
+)
 def test_a_secret_in_the_wrong_place_is_not_repeated(place: Place, name: str) -> None:
     variable = f"AGENT_SERVER_{name.upper()}"
     given: list[tuple[dict[str, object], dict[str, str]]] = [({name: SECRET}, {}), ({}, {variable: SECRET})]

@@ -39,6 +39,8 @@ async def test_every_update_of_a_turn_comes_between_its_prompt_and_its_answer(tm
             assert frames[-1]["id"] == prompt
             assert all(frame["params"]["sessionId"] == session_id for frame in frames[:-1])
             updates = [frame["params"]["update"] for frame in frames[:-1]]
+            ended = updates.pop()
+            assert ended == {"sessionUpdate": "session_info_update", "updatedAt": ended["updatedAt"]}
             if turn == 0:
                 assert updates.pop() == {"sessionUpdate": "session_info_update", "title": "abcdefghijk"}
             shown = [u["content"]["text"] if "messageId" in u else u.get("status", "progress") for u in updates]
@@ -82,6 +84,7 @@ async def test_a_change_of_mode_falls_between_the_words_that_were_said_before_an
             "current_mode_update",
             "config_option_update",
             "agent_message_chunk",
+            "session_info_update",
             "session_info_update",
         ]
 

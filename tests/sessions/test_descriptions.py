@@ -99,6 +99,7 @@ async def test_a_description_says_what_the_session_was_made_from_and_what_became
             active_tasks=0,
             queued_prompts=0,
             restarts=0,
+            persist=True,
             parent_session_id=None,
         )
         asked = Asked(supervisor, session, "  add\nfour and four ")

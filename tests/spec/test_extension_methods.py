@@ -35,7 +35,10 @@ async def test_our_methods_are_advertised_begin_with_an_underscore_and_are_all_a
         ours = result["agentCapabilities"]["_meta"]["agent_server"]
         assert all(name.startswith("_agent_server/") for name in (*ours["methods"], *ours["notifications"]))
         for name in ours["methods"]:
-            await client.call(name, sessionId=await client.new_session(str(tmp_path)), scope="own")
+            session_id = await client.new_session(str(tmp_path))
+            await client.run(session_id, "hello")
+            wanted = {"days": 1} if name.endswith("/prune") else {"sessionId": session_id, "scope": "own"}
+            await client.call(name, **wanted)
 
 
 @pytest.mark.spec("N-79")

@@ -1,4 +1,4 @@
-"""Our own methods beside ACP's: what a session manager has to say about living sessions.
+"""Our own methods beside ACP's: what a session manager has to say about living and stored sessions.
 
 Their names begin with ``_agent_server/``. An agent lists them in ``agentCapabilities._meta.agent_server``; a client
 that wants the notifications says so with an object at ``clientCapabilities._meta.agent_server``. Importing this loads
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
         SubscribeRequest,
         SubscribeResponse,
     )
+    from agent_server.protocol.extensions.history import (
+        EventsAfterRequest,
+        EventsAfterResponse,
+        ExportSessionRequest,
+        ExportSessionResponse,
+        PruneStoreRequest,
+        PruneStoreResponse,
+    )
     from agent_server.protocol.extensions.opening import (
         DetachSessionRequest,
         DetachSessionResponse,
@@ -29,6 +37,8 @@ if TYPE_CHECKING:
         ListLiveSessionsResponse,
         LookupSessionRequest,
         LookupSessionResponse,
+        SaveFailedNotification,
+        SaveRecoveredNotification,
         SessionDescription,
         SessionInfoRequest,
         SessionSnapshot,
@@ -45,6 +55,7 @@ OPT_IN: Final = "_meta.agent_server"
 """Where each side says that it knows these methods, as a capability."""
 
 _MODELS = "agent_server.protocol.extensions.sessions"
+_HISTORY = "agent_server.protocol.extensions.history"
 _OPENING = "agent_server.protocol.extensions.opening"
 _EVENTS = "agent_server.protocol.extensions.events"
 
@@ -94,6 +105,31 @@ SESSION_SNAPSHOT: Final[RequestMethod[SessionSnapshotRequest, SessionSnapshot]] 
     Scope.CONNECTION,
     f"{_MODELS}:SessionSnapshotRequest",
     f"{_MODELS}:SessionSnapshot",
+    OPT_IN,
+)
+
+SESSION_EXPORT: Final[RequestMethod[ExportSessionRequest, ExportSessionResponse]] = RequestMethod(
+    "_agent_server/session/export",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_HISTORY}:ExportSessionRequest",
+    f"{_HISTORY}:ExportSessionResponse",
+    OPT_IN,
+)
+EVENTS_AFTER: Final[RequestMethod[EventsAfterRequest, EventsAfterResponse]] = RequestMethod(
+    "_agent_server/events/after",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_HISTORY}:EventsAfterRequest",
+    f"{_HISTORY}:EventsAfterResponse",
+    OPT_IN,
+)
+STORE_PRUNE: Final[RequestMethod[PruneStoreRequest, PruneStoreResponse]] = RequestMethod(
+    "_agent_server/store/prune",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_HISTORY}:PruneStoreRequest",
+    f"{_HISTORY}:PruneStoreResponse",
     OPT_IN,
 )
 
@@ -152,6 +188,21 @@ SESSION_STOPPED: Final[NotificationMethod[SessionStoppedNotification]] = Notific
     OPT_IN,
 )
 
+SESSION_SAVE_FAILED: Final[NotificationMethod[SaveFailedNotification]] = NotificationMethod(
+    "_agent_server/session/save_failed",
+    Side.CLIENT,
+    Scope.CONNECTION,
+    f"{_MODELS}:SaveFailedNotification",
+    OPT_IN,
+)
+SESSION_SAVE_RECOVERED: Final[NotificationMethod[SaveRecoveredNotification]] = NotificationMethod(
+    "_agent_server/session/save_recovered",
+    Side.CLIENT,
+    Scope.CONNECTION,
+    f"{_MODELS}:SaveRecoveredNotification",
+    OPT_IN,
+)
+
 EXTENSION_AGENT_METHODS: Final = MethodTable(
     SESSION_LOOKUP,
     SESSION_INFO,
@@ -161,11 +212,19 @@ EXTENSION_AGENT_METHODS: Final = MethodTable(
     SESSION_STOP,
     SESSION_STATUS,
     SESSION_SNAPSHOT,
+    SESSION_EXPORT,
+    EVENTS_AFTER,
+    STORE_PRUNE,
     EVENTS_SUBSCRIBE,
 )
 """What our agent answers besides ACP."""
 
 EXTENSION_CLIENT_METHODS: Final = MethodTable(
-    SESSION_CREATED, SESSION_STATUS_CHANGED, SESSION_RESTARTED, SESSION_STOPPED
+    SESSION_CREATED,
+    SESSION_STATUS_CHANGED,
+    SESSION_RESTARTED,
+    SESSION_STOPPED,
+    SESSION_SAVE_FAILED,
+    SESSION_SAVE_RECOVERED,
 )
 """What our agent tells clients that opted in."""

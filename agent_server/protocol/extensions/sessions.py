@@ -70,6 +70,7 @@ class SessionDescription(Model):
     active_tasks: int
     queued_prompts: int
     restarts: int
+    persist: bool
     last_error: str | None = None
     parent_session_id: str | None = None
 
@@ -166,3 +167,21 @@ class SessionStoppedNotification(Model):
     session_id: str
     instance_id: str
     reason: StopReason
+
+
+class SaveFailedNotification(Model):
+    """A session cannot be saved: the disk is full, read-only or broken. It goes on in memory. Told once. (Req: PE-02)
+
+    It is tried again after 5 seconds, then after 10, 20, 40, and every 60.
+    """
+
+    session_id: str
+    instance_id: str
+    error: str
+
+
+class SaveRecoveredNotification(Model):
+    """A session that could not be saved is saved, with all that was said meanwhile. (Req: PE-02)"""
+
+    session_id: str
+    instance_id: str

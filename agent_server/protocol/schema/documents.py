@@ -12,6 +12,7 @@ import orjson
 
 from agent_server.protocol import v1
 from agent_server.protocol.extensions import EXTENSION_AGENT_METHODS, EXTENSION_CLIENT_METHODS
+from agent_server.protocol.extensions.exported import SessionExport
 from agent_server.protocol.method import Method, RequestMethod
 from agent_server.protocol.schema.generator import REF, Schema, definitions, without_unstable
 from agent_server.protocol.v1.methods import AGENT_METHODS, CLIENT_METHODS
@@ -30,13 +31,14 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 STABLE: Final = "v1.json"
 UNSTABLE: Final = "v1.unstable.json"
 EXTENSIONS: Final = "extensions.json"
+EXPORT: Final = "session-export.json"
 
 _PROXY: Final = (*PROXY_METHODS, PROXY_SUCCESSOR_NOTIFICATION)
 
 
 def documents() -> dict[str, Schema]:
     """Every document by the name of its file."""
-    return {STABLE: stable(), UNSTABLE: unstable(), EXTENSIONS: extensions()}
+    return {STABLE: stable(), UNSTABLE: unstable(), EXTENSIONS: extensions(), EXPORT: export()}
 
 
 def text_of(document: Schema) -> bytes:
@@ -73,6 +75,13 @@ def extensions() -> Schema:
     methods = [*EXTENSION_AGENT_METHODS, *EXTENSION_CLIENT_METHODS]
     text = "The methods that agent-server adds to the Agent Client Protocol, for both sides that opt in."
     return _document("agent-server extensions", text, methods, _definitions(methods))
+
+
+def export() -> Schema:
+    """The document that sessions are exported to."""
+    document: Schema = {"$schema": DIALECT, "title": "agent-server session", "$ref": f"{REF}SessionExport"}
+    document["$defs"] = definitions({"SessionExport": SessionExport}, dict(_unions()))
+    return document
 
 
 def _entries(document: Schema, method: Method) -> Iterator[Schema]:
