@@ -337,11 +337,11 @@ async def test_a_session_that_is_about_to_live_again_cannot_be_opened_by_hand(tm
     async with SessionSupervisor(MemoryStore()) as supervisor:
         session = supervisor.create(spec(tmp_path, PuppetModel()))
         supervisor.crash(session, BROKEN)
-        for opening in (supervisor.open, supervisor.open_or_create):
-            with pytest.raises(SessionConflict) as caught:
-                await opening(session.id, spec(tmp_path, PuppetModel()))
-            assert caught.value.reason == "restart_pending"
-        second = await lives_again(supervisor, session.id)
+        with pytest.raises(SessionConflict) as caught:
+            await supervisor.open_or_create(session.id, spec(tmp_path, PuppetModel()))
+        assert caught.value.reason == "restart_pending"
+        second = await supervisor.open(session.id, spec(tmp_path, PuppetModel()))
+        assert second is await lives_again(supervisor, session.id)
         assert await supervisor.open_or_create(session.id, spec(tmp_path, PuppetModel())) is second
 
 
