@@ -199,7 +199,7 @@ class AgentMethods(ExtensionMethods, HistoryMethods):
         session_id = params.session_id
         with check_seat(self._service, self.connection, session_id):
             before = self._sessions.get(session_id)
-            agent_session = self._enter(await self._opened(params.session_id, spec), params)
+            agent_session = self._enter(await self._opened(params.session_id, spec, to_be_told=True), params)
             if agent_session is before:
                 agent_session.see_anew()
             session = agent_session.session
@@ -211,6 +211,7 @@ class AgentMethods(ExtensionMethods, HistoryMethods):
                 raise
             finally:
                 session.clients_coming -= 1
+                session.log.pages.clear()
             agent_session.tell_settings()
             agent_session.attach()
         return answered(SESSION_LOAD.encoded(load_result(agent_session.session)), agent_session.go_on)
@@ -301,13 +302,17 @@ class AgentMethods(ExtensionMethods, HistoryMethods):
         self._service.prune_once()
         return await listed(self._service, cwd, cursor, archived, SESSIONS_PER_PAGE)
 
-    async def _opened(self, session_id: str, spec: SessionSpec, *, may_create: bool = False) -> Session:
+    async def _opened(
+        self, session_id: str, spec: SessionSpec, *, may_create: bool = False, to_be_told: bool = False
+    ) -> Session:
         """The session, live, in the hands of this connection's client."""
         supervisor = self._service.supervisor
         try:
             session = await (supervisor.open_or_create if may_create else supervisor.open)(session_id, spec)
             if session.spec is not spec:  # it lived already
                 session.adopt(spec.workspace)
+            if not to_be_told:
+                session.log.pages.clear()
         except ValueError:
             raise invalid("params.cwd must be the directory that the session works in") from None
         if spec.system_prompt is not None:

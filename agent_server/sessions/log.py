@@ -59,6 +59,8 @@ class SessionLog:
         self._run_chars = 0
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
         self.on_broken: Callable[[BaseException], None] | None = None
+        self.pages: deque[list[tuple[int, Event]]] = deque()
+        """The beginning of the log as it was read just now, for whoever reads it once more; it goes with that."""
 
     def successor(self, epoch: int, context: Record, head: int) -> SessionLog:
         """The same log in the hands of the next owner, as far as it was read."""
@@ -138,6 +140,11 @@ class SessionLog:
 
     def read(self, after: int = 0, limit: int | None = None) -> list[tuple[int, Event]]:
         """The records whose last seq is beyond ``after``, oldest first, at most ``limit``; see `EventStore.read`."""
+        while self.pages:
+            page = self.pages[0]
+            if page[-1][0] > after:
+                return page if page[0][0] > after else [record for record in page if record[0] > after]
+            self.pages.popleft()
         return self.store.read(self._session_id, after, limit)
 
     def detach(self, attachment: Attachment) -> None:

@@ -7,6 +7,7 @@ memory twice.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Final
 
 from agent_server.conversation.events import Event
@@ -16,12 +17,15 @@ from agent_server.sessions.record import Record
 from agent_server.store.store import EventStore
 
 PAGE_RECORDS: Final = 512
+KEPT_PAGES: Final = 32
+"""What is decoded once for opening a session and telling it: enough for most, and not a second copy of a long log."""
 
 
 class StoredSession:
     """A log that was read to its ``head``: what it says, and what it leaves open.
 
-    ``cut_short`` says that it leaves a turn open because a copy was to end there, and not because a session did.
+    ``pages`` are those of its beginning, where they will be wanted again at once. ``cut_short`` says that it leaves a
+    turn open because a copy was to end there, and not because a session did.
     """
 
     def __init__(self) -> None:
@@ -29,6 +33,7 @@ class StoredSession:
         self.record = Record()
         self.loose_ends = LooseEnds(self.record)
         self.cut_short = False
+        self.pages: deque[list[tuple[int, Event]]] = deque()
 
     def take(self, head: int, events: list[Event]) -> None:
         """The next events, and the seq of the last."""
@@ -41,8 +46,8 @@ class StoredSession:
         return self.loose_ends.repairs(cut_short=self.cut_short)
 
 
-async def read_log(store: EventStore, session_id: str, cwd: str) -> StoredSession:
-    """Read a whole log that nobody else writes to.
+async def read_log(store: EventStore, session_id: str, cwd: str, *, keep: bool = False) -> StoredSession:
+    """Read a whole log that nobody else writes to; ``keep``: with the first pages of it.
 
     Raises:
         SessionNotFound: it does not begin as the log of a session does.
@@ -52,6 +57,8 @@ async def read_log(store: EventStore, session_id: str, cwd: str) -> StoredSessio
     stored = StoredSession()
     while records := store.read(session_id, stored.head, PAGE_RECORDS):
         stored.take(records[-1][0], [event for _, event in records])
+        if keep and len(stored.pages) < KEPT_PAGES:
+            stored.pages.append(records)
         if stored.record.cwd != cwd:
             break
         await asyncio.sleep(0)

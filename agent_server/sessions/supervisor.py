@@ -188,7 +188,7 @@ class SessionSupervisor(Registry):
         await self._delayed("open")
         epoch = owned(self.store, session_id)
         try:
-            stored = await read_log(self.store, session_id, spec.workspace.cwd)
+            stored = await read_log(self.store, session_id, spec.workspace.cwd, keep=True)
             known = self.store.written_ms(session_id) is not None
             entry = None if known else await self.entries.get(session_id)
             return self._resume(session_id, spec, epoch, stored, entry)
@@ -232,14 +232,14 @@ class SessionSupervisor(Registry):
         same = entry if entry is not None and entry.session_id == session_id else None
         model = choose_model(spec, stored.record.model, entry.model if entry is not None else None)
         log = SessionLog(self.store, session_id, epoch, self._loop_turn, stored.record, stored.head)
+        log.pages = stored.pages
         session = self._make(session_id, spec, model, log)
-        times = [ms_of(same.updated_at if same is not None else stored.record.created_at)]
-        if (written_ms := self.store.written_ms(session_id)) is not None:
-            times.append(written_ms)
+        known_ms = ms_of(same.updated_at if same is not None else stored.record.created_at)
+        updated_ms = max(known_ms, self.store.written_ms(session_id) or 0)
         resume(
             session,
             stored.repairs(),
-            max(times),
+            updated_ms,
             damage=self.store.damage(session_id),
         )
         self._register(session)

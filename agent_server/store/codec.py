@@ -46,7 +46,7 @@ class _Shape:
         described = fields(made)
         as_is = _Way(None, None)
         self._fields = [(one.name, one.default, ways.get(one.name, as_is).there) for one in described]
-        self._back = {one.name: ways.get(one.name, as_is).back for one in described}
+        self._back = [(name, way.back) for name, way in ways.items() if way.back is not None]
 
     def plain(self, value: Any) -> Plain:
         """The value as JSON can hold it, but for what a model or a tool put into it."""
@@ -59,11 +59,12 @@ class _Shape:
 
     def value(self, told: Plain) -> Any:
         """The way back. Raises anything where this is no such value."""
-        given = {}
-        for name, inner in told.items():
-            if name != "type":
-                back = self._back[name]
-                given[name] = inner if back is None or inner is None else back(inner)
+        given = {**told}
+        del given["type"]
+        for name, back in self._back:
+            inner = given.get(name)
+            if inner is not None:
+                given[name] = back(inner)
         return self.made(**given)
 
 
@@ -82,7 +83,7 @@ def _record(made: type, **ways: _Way) -> _Way:
         del told["type"]
         return told
 
-    return _Way(there, shape.value)
+    return _Way(there, lambda told: shape.value({**told, "type": ""}))
 
 
 def _one_of(shapes: Iterable[_Shape]) -> _Way:
@@ -267,14 +268,13 @@ def _long_text(part: Part) -> str:
     return getattr(part, "data", None) or getattr(part, "text", None) or getattr(part, "blob", None) or ""
 
 
-def decode(text: bytes) -> Record:
-    """What `encode` wrote.
+def decode(told: Plain) -> Record:
+    """What `encode` wrote, read as JSON.
 
     Raises:
         ValueError: it is no record.
     """
-    told = orjson.loads(text)
-    if type(told) is not dict or type(told.get("at")) is not int or type(told.get("events")) is not list:
+    if type(told.get("at")) is not int or type(told.get("events")) is not list:
         raise ValueError("a record has a time and events")
     events: list[Event] = []
     prompt: PromptReceived | None = None

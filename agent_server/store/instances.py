@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-import orjson
-
 from agent_server.store.lines import Entry, framed, line_of, read_lines
 from agent_server.store.segments import FORMAT
 
@@ -121,13 +119,7 @@ def _holder(descriptor: int) -> Holder | None:
 
 
 def _told(line: object) -> dict[str, Any]:
-    if not isinstance(line, Entry):
-        return {}
-    try:
-        told = orjson.loads(line.text)
-    except ValueError:
-        return {}
-    return told if type(told) is dict else {}
+    return line.told if isinstance(line, Entry) else {}
 
 
 class Journal:

@@ -15,11 +15,11 @@ import orjson
 
 READ_BYTES: Final = 256 * 1024
 CRC_CHARS: Final = 8
-_SEQS: Final = b'{"seq":['
+_NONE: Final = (0, 0)
 
 
 class Entry(NamedTuple):
-    """A line that is whole: where it begins, where the next one does, its seqs and its JSON text.
+    """A line that is whole: where it begins, where the next one does, its seqs, its JSON text and what that says.
 
     The seqs are 0 where the line has none.
     """
@@ -29,6 +29,7 @@ class Entry(NamedTuple):
     first: int
     last: int
     text: bytes
+    told: dict[str, Any]
 
 
 class Bad(NamedTuple):
@@ -76,16 +77,16 @@ def parse(line: bytes, offset: int) -> Entry | None:
     if len(line) <= CRC_CHARS or line[CRC_CHARS] != 0x20:
         return None
     text = line[CRC_CHARS + 1 :]
-    end = offset + len(line) + 1
     if line[:CRC_CHARS] != b"%08x" % crc32(text):
         return None
     try:
-        if not text.startswith(_SEQS):
-            return Entry(offset, end, 0, 0, text)
-        first, last = text[len(_SEQS) : text.index(b"]")].split(b",")
-        return Entry(offset, end, int(first), int(last), text)
-    except ValueError:
+        told = orjson.loads(text)
+        if type(told) is not dict:
+            return None
+        first, last = told.get("seq", _NONE)
+    except (TypeError, ValueError):
         return None
+    return Entry(offset, offset + len(line) + 1, first, last, text, told)
 
 
 def read_lines(descriptor: int, offset: int = 0, size: int | None = None) -> Iterator[Entry | Bad]:

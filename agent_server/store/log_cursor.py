@@ -46,7 +46,7 @@ class LogCursor:
         bytes_left = PAGE_BYTES
         while bytes_left > 0 and (entry := self._peek(after)) is not None:
             try:
-                record = decode(entry.text)
+                record = decode(entry.told)
             except ValueError:
                 self._reader.spoil(entry)
                 self._entries = iter(())

@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-import orjson
-
 from agent_server.store.lines import Bad, Entry, line_of, read_lines
 
 FORMAT: Final = 1
@@ -129,7 +127,7 @@ def _segment(path: str, epoch: int) -> Segment | None:
     try:
         lines = read_lines(descriptor)
         header = next(lines, None)
-        if not isinstance(header, Entry) or (told := _header(header)) is None:
+        if not isinstance(header, Entry) or (told := _header(header.told)) is None:
             whole_behind = isinstance(header, Entry) or (isinstance(header, Bad) and not header.torn)
             return Segment(path, epoch, None, 0, 0 if whole_behind else None)
         if told["format"] > FORMAT:
@@ -141,13 +139,8 @@ def _segment(path: str, epoch: int) -> Segment | None:
         os.close(descriptor)
 
 
-def _header(entry: Entry) -> dict[str, Any] | None:
-    try:
-        told = orjson.loads(entry.text)
-    except ValueError:
-        return None
-    fits = type(told) is dict and type(told.get("format")) is int and type(told.get("session")) is str
-    return told if fits else None
+def _header(told: dict[str, Any]) -> dict[str, Any] | None:
+    return told if type(told.get("format")) is int and type(told.get("session")) is str else None
 
 
 def is_released(segment: Segment) -> bool:
