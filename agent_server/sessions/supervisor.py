@@ -413,20 +413,16 @@ class SessionSupervisor(Registry):
             self._forgetful.purge(session.id)
         self.on_stopped.tell(session, reason)
 
-    # Idle sessions
-
     def _idle_is_over(self, session_id: str) -> None:
         """It may have been idle for long enough. One that is not saved stays, and is asked again (Req: EV-07)."""
         session = self._sessions.get(session_id)
-        if session is None or not session.unattended:
-            return
-        if session.log.unsaved:
+        if session is not None and session.unattended and session.log.unsaved:
             session.left_alone()
-            return
-        del self._sessions[session_id]  # nothing need be waited for, so there is no task for it
-        session.terminating()
-        self._end(session)
-        self._stopped(session, "idle_timeout")
+        elif session is not None and session.unattended:
+            del self._sessions[session_id]  # nothing need be waited for, so there is no task for it
+            session.terminating()
+            self._end(session)
+            self._stopped(session, "idle_timeout")
 
     # Crashes
 
