@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agent_server.conversation.events import Event
 from agent_server.errors import SessionConflict, SessionNotFound
 from agent_server.store.store import EventStore, NewerLog, SessionBusy, UnknownSession
 
@@ -26,3 +27,21 @@ def owned(store: EventStore, session_id: str) -> int:
 def busy_conflict(busy: SessionBusy) -> SessionConflict:
     """What a client is told of a session that another process has."""
     return SessionConflict("session_busy", str(busy), {"pid": busy.pid, "startedAt": busy.started_at})
+
+
+def append_to(store: EventStore, session_id: str, event: Event) -> None:
+    """Write an event into the log of a session that does not live here. Raises as `owned`."""
+    epoch = owned(store, session_id)
+    try:
+        store.append(session_id, epoch, (event,))
+    finally:
+        store.release(session_id, epoch)
+
+
+def is_stored(store: EventStore, session_id: str) -> bool:
+    """Whether there is such a log."""
+    try:
+        store.visible(session_id)
+    except UnknownSession:
+        return False
+    return True

@@ -12,12 +12,13 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from agent_server.conversation.events import ArchivedChanged, Event, SessionCreated, TitleChanged
+from agent_server.conversation.events import ArchivedChanged, SessionCreated, TitleChanged
 from agent_server.errors import SessionConflict, SessionNotFound
 from agent_server.providers.provider import ModelInfo
 from agent_server.sessions.beginnings import begin, resume
@@ -27,7 +28,7 @@ from agent_server.sessions.identity import new_instance_id, new_session_id
 from agent_server.sessions.log import SessionLog
 from agent_server.sessions.loop_turn import LoopTurn
 from agent_server.sessions.one_at_a_time import OneAtATime
-from agent_server.sessions.owning import busy_conflict, owned
+from agent_server.sessions.owning import append_to, busy_conflict, is_stored, owned
 from agent_server.sessions.reclaim import IdleSessions
 from agent_server.sessions.registry import Registry
 from agent_server.sessions.restarts import Restarts
@@ -37,7 +38,7 @@ from agent_server.sessions.status import Lifecycle
 from agent_server.sessions.timestamps import later, ms_of, now_ms, rfc3339
 from agent_server.sessions.workers import Workers
 from agent_server.store.catalogue import Catalogue, MemoryCatalogue, SessionEntry
-from agent_server.store.store import EventStore, SessionBusy, UnknownSession
+from agent_server.store.store import EventStore, SessionBusy
 
 if TYPE_CHECKING:
     from agent_server.sessions.reading import StoredSession
@@ -60,7 +61,9 @@ class SessionSupervisor(Registry):
         idle_timeout_s: how long a session stays in memory that nobody sees and that does nothing; 0: for ever.
 
     Attributes:
+        store: where the logs are, to be read by whoever wants to.
         clock: the time that idle sessions and restarts go by.
+        entries: what lists of sessions are made from, with every live session as it is now.
         delays_s: how long an ``open`` and a ``restart`` take longer than they need, for tests.
         restarts: which sessions crashed and are about to live again.
     """
@@ -75,10 +78,9 @@ class SessionSupervisor(Registry):
         on_status: Callable[[Session, str, str], None] | None = None,
         idle_timeout_s: float = IDLE_TIMEOUT_S,
     ) -> None:
-        self._store = store
+        self.store = store
         super().__init__()
         self.entries = Entries(catalogue if catalogue is not None else MemoryCatalogue(), worker)
-        """What lists of sessions are made from, with every live session as it is now."""
         if on_status is not None:
             self.on_status.add(on_status)
         if on_stopped is not None:
@@ -90,11 +92,10 @@ class SessionSupervisor(Registry):
         self._workers = Workers(self.crash)
         self._shut = False
         self.clock = Clock()
-        self.delays_s: dict[str, float] = {}
+        self.delays_s = dict[str, float]()
         self._idle = IdleSessions(idle_timeout_s, self.clock, self._idle_is_over) if idle_timeout_s else None
         self.restarts = Restarts(self.clock.now, self._alone_with, self._make, self._register, self._stopped)
         self.ensure_working: Callable[[Session], None] = self._workers.ensure
-        self._kept_nowhere: EventStore | None = None
 
     async def __aenter__(self) -> SessionSupervisor:
         await self._workers.begin()
@@ -119,11 +120,6 @@ class SessionSupervisor(Registry):
         await self.entries.settled()
         return await self._workers.end(kind, error, trace)
 
-    @property
-    def store(self) -> EventStore:
-        """Where the logs are, to be read by whoever wants to."""
-        return self._store
-
     # Making
 
     def create(self, spec: SessionSpec, session_id: str | None = None) -> Session:
@@ -134,7 +130,7 @@ class SessionSupervisor(Registry):
         """
         fresh, session_id = session_id is None, session_id or new_session_id()
         model = choose_model(spec)
-        store = self._store if spec.persist else self._forgetful()
+        store = self.store if spec.persist else self._forgetful
         log = SessionLog(store, session_id, store.create(session_id, fresh=fresh), self._loop_turn)
         session = self._make(session_id, spec, model, log)
         try:
@@ -190,14 +186,14 @@ class SessionSupervisor(Registry):
         from agent_server.sessions.reading import read_log
 
         await self._delayed("open")
-        epoch = owned(self._store, session_id)
+        epoch = owned(self.store, session_id)
         try:
-            stored = await read_log(self._store, session_id, spec.workspace.cwd)
-            known = self._store.written_ms(session_id) is not None
+            stored = await read_log(self.store, session_id, spec.workspace.cwd)
+            known = self.store.written_ms(session_id) is not None
             entry = None if known else await self.entries.get(session_id)
             return self._resume(session_id, spec, epoch, stored, entry)
         except BaseException:
-            self._store.release(session_id, epoch)
+            self.store.release(session_id, epoch)
             raise
 
     async def fork(self, session_id: str, spec: SessionSpec, message_id: int | None = None) -> Session:
@@ -213,27 +209,19 @@ class SessionSupervisor(Registry):
         from agent_server.sessions.forking import copy_log, find_cut
 
         async with self._alone_with(session_id):
-            if not self._is_stored(session_id):
+            if not is_stored(self.store, session_id):
                 raise SessionNotFound(session_id)
             whole = session_id not in self._sessions
-            cut = None if message_id is None else await find_cut(self._store, session_id, message_id, live=not whole)
+            cut = None if message_id is None else await find_cut(self.store, session_id, message_id, live=not whole)
             fork_id = new_session_id()
             created = SessionCreated(spec.workspace.cwd, tuple(spec.workspace.roots), rfc3339(now_ms()))
-            epoch = self._store.create(fork_id, fresh=True)
+            epoch = self.store.create(fork_id, fresh=True)
             try:
-                stored = await copy_log(self._store, session_id, fork_id, epoch, created, whole=whole, cut=cut)
+                stored = await copy_log(self.store, session_id, fork_id, epoch, created, whole=whole, cut=cut)
                 return self._resume(fork_id, spec, epoch, stored, await self.entries.get(session_id))
             except BaseException:
-                self._store.purge(fork_id)
+                self.store.purge(fork_id)
                 raise
-
-    def _append(self, session_id: str, event: Event) -> None:
-        """Write an event into the log of a session that does not live here. Raises as `owned`."""
-        epoch = owned(self._store, session_id)
-        try:
-            self._store.append(session_id, epoch, (event,))
-        finally:
-            self._store.release(session_id, epoch)
 
     def _resume(
         self, session_id: str, spec: SessionSpec, epoch: int, stored: StoredSession, entry: SessionEntry | None
@@ -243,27 +231,26 @@ class SessionSupervisor(Registry):
             raise SessionNotFound(session_id)
         same = entry if entry is not None and entry.session_id == session_id else None
         model = choose_model(spec, stored.record.model, entry.model if entry is not None else None)
-        log = SessionLog(self._store, session_id, epoch, self._loop_turn, stored.record, stored.head)
+        log = SessionLog(self.store, session_id, epoch, self._loop_turn, stored.record, stored.head)
         session = self._make(session_id, spec, model, log)
         times = [ms_of(same.updated_at if same is not None else stored.record.created_at)]
-        if (written_ms := self._store.written_ms(session_id)) is not None:
+        if (written_ms := self.store.written_ms(session_id)) is not None:
             times.append(written_ms)
         resume(
             session,
             stored.repairs(),
             max(times),
-            damage=self._store.damage(session_id),
+            damage=self.store.damage(session_id),
         )
         self._register(session)
         return session
 
+    @cached_property
     def _forgetful(self) -> EventStore:
         """Where the sessions are that nobody wants kept (Req: ST-18)."""
-        if self._kept_nowhere is None:
-            from agent_server.store.memory import MemoryStore
+        from agent_server.store.memory import MemoryStore
 
-            self._kept_nowhere = MemoryStore()
-        return self._kept_nowhere
+        return MemoryStore()
 
     def _make(
         self, session_id: str, spec: SessionSpec, model: ModelInfo, log: SessionLog, alias: str | None = None
@@ -301,11 +288,10 @@ class SessionSupervisor(Registry):
         """
         title = checked_title(title)
         async with self._alone_with(session_id):
-            session = self._sessions.get(session_id)
-            if session is not None:
+            if (session := self._sessions.get(session_id)) is not None:
                 session.set_title(title)
                 return title
-            self._append(session_id, TitleChanged(title, "user"))
+            append_to(self.store, session_id, TitleChanged(title, "user"))
             entry = await self.entries.get(session_id)
             if entry is not None:
                 updated_at = rfc3339(later(ms_of(entry.updated_at)))
@@ -330,7 +316,7 @@ class SessionSupervisor(Registry):
             if entry is None:
                 raise SessionNotFound(session_id)
             if entry.archived != archived:
-                self._append(session_id, ArchivedChanged(archived))
+                append_to(self.store, session_id, ArchivedChanged(archived))
                 await self.entries.put(entry._replace(archived=archived))
 
     async def delete(self, session_id: str, *, unused_since: str | None = None) -> bool:
@@ -349,22 +335,15 @@ class SessionSupervisor(Registry):
                 return False
             if session is not None:
                 await self._stop(session, "deleted")
-            elif entry is None and not self._is_stored(session_id):
+            elif entry is None and not is_stored(self.store, session_id):
                 return False
             try:
-                self._store.purge(session_id)
+                self.store.purge(session_id)
             except SessionBusy as busy:
                 raise busy_conflict(busy) from None
             await self.entries.remove(session_id)
             self._ended.forget(session_id)
             return True
-
-    def _is_stored(self, session_id: str) -> bool:
-        try:
-            self._store.visible(session_id)
-        except UnknownSession:
-            return False
-        return True
 
     @asynccontextmanager
     async def _alone_with(self, session_id: str) -> AsyncIterator[None]:
@@ -431,7 +410,7 @@ class SessionSupervisor(Registry):
     def _stopped(self, session: Session, reason: str) -> None:
         """The instance has ended, and no other takes its place."""
         if not session.spec.persist:
-            self._forgetful().purge(session.id)
+            self._forgetful.purge(session.id)
         self.on_stopped.tell(session, reason)
 
     # Idle sessions
@@ -443,8 +422,11 @@ class SessionSupervisor(Registry):
             return
         if session.log.unsaved:
             session.left_alone()
-        else:
-            self._begin_to_stop(session, "idle_timeout")
+            return
+        del self._sessions[session_id]  # nothing need be waited for, so there is no task for it
+        session.terminating()
+        self._end(session)
+        self._stopped(session, "idle_timeout")
 
     # Crashes
 

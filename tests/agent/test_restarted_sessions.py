@@ -139,18 +139,30 @@ async def test_a_prompt_that_waits_for_the_restart_can_be_cancelled_and_withdraw
 
 
 @pytest.mark.req("SM-05")
-@pytest.mark.parametrize("method", ["session/load", "session/resume", EXTENSION + "open"])
 @in_loop
-async def test_a_session_that_waits_for_its_restart_cannot_be_opened(tmp_path: Path, method: str) -> None:
+async def test_a_session_that_waits_for_its_restart_cannot_be_opened(tmp_path: Path) -> None:
     async with house(forever(say("hi"))) as made:
         client, other = await made.connect(), await made.connect()
         session_id = await client.new_session(str(tmp_path))
         crash(made, session_id)
-        refused = [one.request(method, **setup(session_id, tmp_path)) for one in (client, other)]
+        refused = [one.request(EXTENSION + "open", **setup(session_id, tmp_path)) for one in (client, other)]
         for one, request in zip((client, other), refused, strict=True):
             error = (await one.answer(request))["error"]
             assert (error["code"], error["data"]["reason"]) == (-32010, "restart_pending")
         await made.supervisor.restarts.decided(session_id)
+        assert await client.run(session_id) == "end_turn"
+
+
+@pytest.mark.parametrize("method", ["session/load", "session/resume"])
+@in_loop
+async def test_whoever_comes_back_to_a_session_that_waits_for_its_restart_waits_too(
+    tmp_path: Path, method: str
+) -> None:
+    async with one_client(forever(say("hi"))) as (client, made):
+        session_id = await client.new_session(str(tmp_path))
+        old = crash(made, session_id)
+        reached = await client.call(method, **setup(session_id, tmp_path))
+        assert reached["_meta"]["agent_server"]["instanceId"] != old.instance_id
         assert await client.run(session_id) == "end_turn"
 
 
@@ -302,7 +314,7 @@ async def test_tests_may_crash_a_session_delay_restarts_and_turn_the_clock(tmp_p
         await client.call("_agent_server/test/delay", where="restart", seconds=0.2)
         crashed = client.request("_agent_server/test/crash", sessionId="session-1")
         assert (await client.answer(crashed))["result"] == {}
-        assert (await client.refused("session/resume", **setup(session_id, tmp_path)))["code"] == -32010
+        assert (await client.refused(EXTENSION + "open", **setup(session_id, tmp_path)))["code"] == -32010
         await client.until(lambda: told(client, "restarted"))
         await client.call("_agent_server/test/delay", where="restart", seconds=0)
         await client.call(EXTENSION + "detach", sessionId=session_id)
