@@ -63,7 +63,13 @@ from agent_server.protocol.v1.tool_calls import (
     RequestPermissionRequest,
     RequestPermissionResponse,
 )
-from agent_server.protocol.v1.updates import SessionNotification, SessionUpdate, ToolCallProgressed, UserMessageChunk
+from agent_server.protocol.v1.updates import (
+    CompactionUpdate,
+    SessionNotification,
+    SessionUpdate,
+    ToolCallProgressed,
+    UserMessageChunk,
+)
 
 if TYPE_CHECKING:
     from agent_server.client.client import RemoteAgent
@@ -339,16 +345,23 @@ class RemoteSession:
                 self._underway.append(params)
                 return
             self._hand_over(self._replaced)
-        if self._before is not None and type(update) is ToolCallProgressed:
-            call_id = update.tool_call_id
-            if self.transcript.tool_call(call_id) is None and self._before.transcript.tool_call(call_id) is not None:
-                self._before.take_update(params)  # sent before the agent knew of the load: a replay begins a call first
-                return
+        if self._before is not None and self._is_late(update, self._before.transcript):
+            self._before.take_update(params)
+            return
         self.transcript.apply(update)
         if self._listeners:
             self._tell(update)
         if self._early is not None:
             self._early.append(update)
+
+    def _is_late(self, update: SessionUpdate, before: Transcript) -> bool:
+        """Whether it was sent before the agent knew of the load: it goes on with what no replay has begun here."""
+        if type(update) is ToolCallProgressed:
+            call_id = update.tool_call_id
+            return self.transcript.tool_call(call_id) is None and before.tool_call(call_id) is not None
+        if type(update) is CompactionUpdate and not self.transcript.entries:
+            return any(known.compaction_id == update.compaction_id for known in before.compactions)
+        return False
 
     def _tell(self, update: SessionUpdate) -> None:
         for listener in list(self._listeners):
