@@ -16,6 +16,7 @@ from conformance import schema
 from conformance.client.judge import judge_client
 from conformance.client.play import AGENT
 from conformance.options import PROMPTS, Options
+from conformance.private_state import give_private_state
 from conformance.programs import words
 from conformance.report import machine, table
 from conformance.report.tally import exit_code
@@ -117,4 +118,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    give_private_state()
     sys.exit(main())

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from conformance import schema
 from conformance.options import Options
+from conformance.private_state import give_private_state
 from conformance.programs import words
 from conformance.report.tally import tally
 from conformance.requirements import LEVELS, requirements, selected
@@ -76,4 +77,5 @@ def rendered(judged: Mapping[str, Judged], day: datetime.date) -> Iterator[str]:
 
 
 if __name__ == "__main__":
+    give_private_state()
     sys.exit(main())

@@ -202,11 +202,15 @@ class AgentMethods(ExtensionMethods, HistoryMethods):
             agent_session = self._enter(await self._opened(params.session_id, spec), params)
             if agent_session is before:
                 agent_session.see_anew()
+            session = agent_session.session
+            session.clients_coming += 1
             try:
                 await tell_history(agent_session, self.connection)
             except BaseException:
                 self._give_up(agent_session, before)
                 raise
+            finally:
+                session.clients_coming -= 1
             agent_session.tell_settings()
             agent_session.attach()
         return answered(SESSION_LOAD.encoded(load_result(agent_session.session)), agent_session.go_on)

@@ -63,7 +63,7 @@ from agent_server.protocol.v1.tool_calls import (
     RequestPermissionRequest,
     RequestPermissionResponse,
 )
-from agent_server.protocol.v1.updates import SessionNotification, SessionUpdate, UserMessageChunk
+from agent_server.protocol.v1.updates import SessionNotification, SessionUpdate, ToolCallProgressed, UserMessageChunk
 
 if TYPE_CHECKING:
     from agent_server.client.client import RemoteAgent
@@ -120,6 +120,7 @@ class RemoteSession:
         self._replaced: RemoteSession | None = None
         self._underway: list[SessionNotification] = []
         self.replayed = True
+        self._before: RemoteSession | None = None
         self._taken: set[str | None] = set()  # the messages of the replay that are prompts which waited before it
 
     def __repr__(self) -> str:
@@ -301,12 +302,14 @@ class RemoteSession:
         those before the first message of the user, with which a replay begins, are for the object before this one.
         """
         self.replayed = False
+        self._before = before
         if self._prompts:
             self._replaced = before
 
     def stop_replay(self) -> None:
         """The answer of the load is there: what follows is live. For `RemoteAgent`."""
         self.replayed = True
+        self._before = None
 
     def end_replay(self) -> None:
         """It is loaded; what told no message of the user was the replay after all. For `RemoteAgent`."""
@@ -336,6 +339,11 @@ class RemoteSession:
                 self._underway.append(params)
                 return
             self._hand_over(self._replaced)
+        if self._before is not None and type(update) is ToolCallProgressed:
+            call_id = update.tool_call_id
+            if self.transcript.tool_call(call_id) is None and self._before.transcript.tool_call(call_id) is not None:
+                self._before.take_update(params)  # sent before the agent knew of the load: a replay begins a call first
+                return
         self.transcript.apply(update)
         if self._listeners:
             self._tell(update)

@@ -49,7 +49,8 @@ class Entries:
     def changed(self, session: Session) -> None:
         """The session's entry is no longer what it was."""
         self._changed[session] = None
-        if self._worker is not None and self._timer is None:
+        # Most sessions that editors open are never used; they are entered when this process looks, or ends.
+        if self._worker is not None and self._timer is None and session.record.user_messages:
             self._timer = asyncio.get_running_loop().call_later(LATE_S, self._write_soon)
 
     def ended(self, session: Session) -> None:
@@ -87,14 +88,15 @@ class Entries:
             del self._changed[session]
         await self._in_turn(lambda: self._catalogue.remove(session_id))
 
-    async def written(self) -> None:
+    async def written(self, *, used_only: bool = False) -> None:
         """Write every change. A catalogue that fails costs nobody anything but its being up to date."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         for session in list(self._changed):
-            self._note(session)
-        self._changed.clear()
+            if not used_only or session.record.user_messages:
+                del self._changed[session]
+                self._note(session)
         pending, self._pending = self._pending, {}
         if not pending:
             return
@@ -131,7 +133,7 @@ class Entries:
         self._writing = asyncio.get_running_loop().create_task(self._write_and_index())
 
     async def _write_and_index(self) -> None:
-        await self.written()
+        await self.written(used_only=True)
         if self.indexing is not None and not self._indexed and self.indexing.is_due():
             await self._index()
 

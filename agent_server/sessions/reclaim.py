@@ -8,9 +8,15 @@ their times, and one timer, for the first, serves all.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
+from typing import Final
 
 from agent_server.sessions.clock import Clock
+
+COLLECT_DELAY_S: Final = 0.1
+COLLECT_AFTER: Final = 64
+"""So many sessions may be garbage: they are in circles, which nobody would find for days in a server that is idle."""
 
 
 class IdleSessions:
@@ -26,6 +32,7 @@ class IdleSessions:
         self._since: dict[str, float] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._looked_at = 0
         clock.on_advanced = self._look
 
     def begin(self) -> None:
@@ -63,6 +70,10 @@ class IdleSessions:
                 break
             del self._since[session_id]
             self._due(session_id)
+            self._looked_at += 1
+        if self._looked_at >= COLLECT_AFTER:
+            self._looked_at = 0
+            self._loop.call_later(COLLECT_DELAY_S, gc.collect)  # when their tasks have ended
         if self._since and self._timer is None:
             first = next(iter(self._since.values()))
             self._timer = self._loop.call_later(first + self._timeout_s - now, self._look)

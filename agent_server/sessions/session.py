@@ -70,6 +70,7 @@ class Session:
         self.limits = spec.limits
         self.restarts = 0
         self.crashed = False
+        self.clients_coming = 0  # they are told its history just now
         self.on_unattended: Callable[[str], None] | None = None
         self.updated_ms = now_ms()
         self.lifecycle = Lifecycle.INITIALIZING
@@ -205,13 +206,9 @@ class Session:
     @property
     def unattended(self) -> bool:
         """Whether nobody sees it and nothing happens in it (Req: EV-05)."""
-        return not (
-            self.log.attachments
-            or self.turn_active
-            or self._active_tools
-            or self.approvals.waiting
-            or self.lifecycle is not Lifecycle.LIVE
-        )
+        seen = self.log.attachments or self.clients_coming
+        works = self.turn_active or self._active_tools or self.approvals.waiting
+        return not (seen or works) and self.lifecycle is Lifecycle.LIVE
 
     def left_alone(self) -> None:
         """A client went or a turn ended: where none is left, the time begins after which it leaves memory."""
@@ -379,9 +376,13 @@ class Session:
         """Cancel everything and wait until the running turn has answered, at most ``grace_s``."""
         if self.lifecycle is not Lifecycle.LIVE:
             return
-        self._move(Lifecycle.TERMINATING)
+        self.terminating()
         self.cancel()
         await self._prompts.turn_over(grace_s)
+
+    def terminating(self) -> None:
+        """Its end has begun: it takes no prompt any more."""
+        self._move(Lifecycle.TERMINATING)
 
     def terminated(self, error: str | None = None) -> None:
         """The supervisor took it out of the registry. Prompts that are still open fail, or are cancelled by a close."""

@@ -422,8 +422,11 @@ class SessionSupervisor(Registry):
             return
         if session.log.unsaved:
             session.left_alone()
-        else:
-            self._begin_to_stop(session, "idle_timeout")
+            return
+        del self._sessions[session_id]  # nothing need be waited for, so there is no task for it
+        session.terminating()
+        self._end(session)
+        self._stopped(session, "idle_timeout")
 
     # Crashes
 

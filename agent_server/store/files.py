@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Final
 
-from agent_server.conversation.events import Event, PromptReceived
+from agent_server.conversation.events import Event, PromptReceived, TextRun
 from agent_server.store.codec import encode, encode_long, is_long
 from agent_server.store.disk_worker import DiskWorker
 from agent_server.store.instances import (
@@ -32,10 +32,10 @@ from agent_server.store.ownership import find_free
 from agent_server.store.private import make_private
 from agent_server.store.retrying import Retrying
 from agent_server.store.segments import RELEASED, is_session_id, name_of, segments
-from agent_server.store.seqs import last_seqs
+from agent_server.store.seqs import deltas
 from agent_server.store.store import Fenced, NewerLog, SessionBusy, SessionExists, UnknownSession
 from agent_server.store.syncing import Syncer
-from agent_server.store.watching import Watcher
+from agent_server.store.watching import Watcher, Watchers
 
 logger = logging.getLogger(__name__)
 
@@ -77,14 +77,13 @@ class FileStore:
         """Begin an empty log."""
         if session_id in self._logs:
             raise SessionExists(session_id)
-        name = name_of(session_id)
         if not fresh:
             if not is_session_id(session_id):
                 raise ValueError("a session id has 1 to 128 letters, digits, points, hyphens and underscores")
-            if segments(self._log_dir, name) or beginning_of(self._instance_dir, session_id) is not None:
+            if segments(self._log_dir, name_of(session_id)) or beginning_of(self._instance_dir, session_id) is not None:
                 raise SessionExists(session_id)
         epoch = 1 << 32 | next(self._epochs)
-        log = self._logs[session_id] = OpenLog(self._log_dir, session_id, name, epoch, 1)
+        log = self._logs[session_id] = OpenLog(self._log_dir, session_id, epoch, 1)
         log.head = 0
         return epoch
 
@@ -101,7 +100,10 @@ class FileStore:
         at_ms = int(time.time() * 1000)
         if at_ms - log.at_ms > CHECK_MS:
             self._check_not_taken(log)
-        last = last_seqs(head, events)[-1]
+        last = head + len(events)
+        for event in events:
+            if type(event) is TextRun:
+                last += deltas(event) - 1
         if type(events[0]) is PromptReceived and is_long(events[0]):
             self._append_slowly(log, FramedInPieces(encode_long(head + 1, last, at_ms, events)))
         else:
@@ -114,7 +116,10 @@ class FileStore:
 
     def _append(self, log: OpenLog, text: bytes) -> None:
         if log.descriptor < 0 or log.tail or len(text) > LONG_LINE_BYTES:
-            self._append_slowly(log, FramedInPieces((text,)))
+            if log.head == 0 and not log.made and self._instance is not None:
+                self._begin(log, framed(text), self._instance)
+            else:
+                self._append_slowly(log, FramedInPieces((text,)))
             return
         line = framed(text)
         try:
@@ -130,7 +135,7 @@ class FileStore:
     def _append_slowly(self, log: OpenLog, line: FramedInPieces) -> None:
         """Write a record that is long, or the first since the file was opened, or behind what was not written."""
         if log.tail:
-            log.tail.append(bytes(line))
+            log.keep((bytes(line),))
             self._retrying.changed()
             return
         written = 0
@@ -154,19 +159,23 @@ class FileStore:
             if log.empty:
                 self._pages.forget(log.session_id)
             log.reopen()
-        elif log.head == 0:  # most sessions that editors open are never used
-            log.beginning = bytes(line)
-            try:
-                instance.note(log.beginning)
-            except OSError:
-                log.beginning = None
-                raise
-            self._only_in_journal += 1
+        elif log.head == 0:
+            self._begin(log, bytes(line), instance)
             return False
         else:
             self._make(log, instance)
         self._opened(log)
         return True
+
+    def _begin(self, log: OpenLog, line: bytes, instance: Instance) -> None:
+        """The first record goes into the journal: most sessions that editors open are never used."""
+        try:
+            instance.note(line)
+        except OSError as error:
+            self._keep(log, line, 0, error)
+        else:
+            log.beginning = line
+            self._only_in_journal += 1
 
     def _make(self, log: OpenLog, instance: Instance) -> None:
         """Give the log a file of its own."""
@@ -176,9 +185,7 @@ class FileStore:
 
     def _keep(self, log: OpenLog, line: bytes, written: int, error: OSError | None) -> None:
         """The disk did not take all of it: it stays in memory, and is tried again."""
-        log.tail.append(line)
-        if len(log.tail) == 1:
-            log.tail_written = written
+        log.keep((line,), written)
         try:
             if error is None:
                 log.write_tail()  # the rest fails too, and says why
@@ -195,11 +202,11 @@ class FileStore:
         """
         instance = self._instance or self._begin_instance()
         if not log.made:
-            kept, log.tail = log.tail, []
+            kept, log.tail = log.tail, ()
             try:
                 self._make(log, instance)
             finally:
-                log.tail += kept
+                log.keep(kept)
         log.write_tail()
         self._opened(log)
         if log.sync_failed:
@@ -229,7 +236,7 @@ class FileStore:
 
     def _claim(self, session_id: str, epoch: int, beginning: bytes | None) -> OpenLog:
         instance = self._instance or self._begin_instance()
-        log = OpenLog(self._log_dir, session_id, name_of(session_id), 0, epoch)
+        log = OpenLog(self._log_dir, session_id, 0, epoch)
         log.beginning = beginning
         try:
             log.make(instance.id, int(time.time() * 1000), claim=True)
@@ -307,7 +314,7 @@ class FileStore:
         self._pages.forget(session_id)
         if log is not None:
             log.epoch = None
-            log.tail.clear()
+            log.tail = ()
             self._retrying.forget(log)
             self._drop(log)
         for segment in segments(self._log_dir, name_of(session_id)):  # the oldest first: without it there is no log
@@ -381,6 +388,8 @@ class FileStore:
         if log is None:
             self._pages.check_known(session_id)
             return lambda: None
+        if log.watchers is None:
+            log.watchers = Watchers()
         return log.watchers.add(callback)
 
     # Inside

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from agent_server.store.instances import Beginning, DeadInstance, dead_instances, instance_ids
 from agent_server.store.open_log import OpenLog
-from agent_server.store.segments import all_names, name_of, segments
+from agent_server.store.segments import all_names, segments
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Leftovers:
         Raises:
             OSError: it cannot be made.
         """
-        log = OpenLog(self._log_dir, session_id, name_of(session_id), 0, 1)
+        log = OpenLog(self._log_dir, session_id, 0, 1)
         log.beginning = beginning.lines
         try:
             log.make(beginning.owner, int(time.time() * 1000), claim=True)

@@ -7,10 +7,12 @@ written from exactly there when it works again; so a full disk never leaves half
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Final
 
 from agent_server.store.private import make_private
-from agent_server.store.segments import folder_of, header_line, path_of
+from agent_server.store.segments import folder_of, header_line, name_of, path_of
 from agent_server.store.watching import Watchers
 
 _WRITING: Final = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
@@ -35,30 +37,39 @@ class OpenLog:
         syncing: how many syncs are on their way; its descriptor stays open meanwhile.
     """
 
-    __slots__ = (
-        "_directory", "at_ms", "beginning", "descriptor", "epoch", "head", "made", "name", "records_at",
-        "segment_epoch", "session_id", "size", "sync_failed", "synced", "syncing", "tail", "tail_written", "watchers",
-    )  # fmt: skip
+    # Defaults of the class: most sessions that editors open are never used, and need none of this.
+    made = False
+    head: int | None = None
+    at_ms = 0
+    descriptor = -1
+    beginning: bytes | None = None
+    tail: Sequence[bytes] = ()
+    tail_written = 0
+    size = 0
+    records_at = 0
+    synced = 0
+    syncing = 0
+    sync_failed = False
+    watchers: Watchers | None = None
 
-    def __init__(self, directory: str, session_id: str, name: str, epoch: int, segment_epoch: int) -> None:
+    def __init__(self, directory: str, session_id: str, epoch: int, segment_epoch: int) -> None:
         self._directory = directory
         self.session_id = session_id
-        self.name = name
         self.epoch: int | None = epoch
         self.segment_epoch = segment_epoch
-        self.made = False
-        self.head: int | None = None
-        self.at_ms = 0
-        self.descriptor = -1
-        self.beginning: bytes | None = None
-        self.tail: list[bytes] = []
-        self.tail_written = 0
-        self.size = 0
-        self.records_at = 0
-        self.synced = 0
-        self.syncing = 0
-        self.sync_failed = False
-        self.watchers = Watchers()
+
+    @cached_property
+    def name(self) -> str:
+        """What its files are called."""
+        return name_of(self.session_id)
+
+    def keep(self, lines: Iterable[bytes], written: int = 0) -> None:
+        """These lines could not be written yet; so much of the first was, if nothing waits in front of it."""
+        if not self.tail:
+            self.tail_written = written
+        if not isinstance(self.tail, list):
+            self.tail = list[bytes]()
+        self.tail.extend(lines)
 
     @property
     def path(self) -> str:
@@ -99,7 +110,7 @@ class OpenLog:
         self.records_at = len(header)
         self.beginning = None
         if not claim:
-            self.tail = [first]
+            self.keep((first,))
             self.write_tail()
 
     def _claim(self, first: bytes) -> None:
@@ -152,7 +163,7 @@ class OpenLog:
             self.tail_written += os.write(self.descriptor, memoryview(line)[self.tail_written :])
             if self.tail_written < len(line):
                 continue  # the next write says why
-            del self.tail[0]
+            self.tail = self.tail[1:]
             self.tail_written = 0
             self.size += len(line)
 

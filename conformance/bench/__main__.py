@@ -24,6 +24,7 @@ from conformance.bench.sections import SECTIONS
 from conformance.bench.start import BadCommand, Start
 from conformance.bench.table import as_markdown, as_text
 from conformance.installing import NotInstalled
+from conformance.private_state import give_private_state
 
 MET, MISSED, WRONG_USE, BROKEN = 0, 1, 2, 3
 
@@ -127,4 +128,5 @@ def _write(record: Record, gates: Sequence[Gate], directory: Path) -> None:
 
 
 if __name__ == "__main__":
+    give_private_state()
     sys.exit(main())

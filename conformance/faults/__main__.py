@@ -14,6 +14,7 @@ from conformance.faults.attacks import ATTACKS, AttackResult, carried_out
 from conformance.faults.documents import DOCUMENTS
 from conformance.faults.frames import FRAMES
 from conformance.faults.single import LineResult, Lines
+from conformance.private_state import give_private_state
 
 STREAM_PROMPT = "/test stream 200000 256"
 SECTIONS = ("frames", "documents", "attacks")
@@ -92,4 +93,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    give_private_state()
     sys.exit(main())

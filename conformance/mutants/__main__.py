@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from conformance.mutants.forks import Forks
 from conformance.mutants.table import MUTANTS
 from conformance.mutants.trial import Outcome, try_mutant
+from conformance.private_state import give_private_state
 from conformance.requirements import requirements
 from conformance.verdicts import Verdict
 
@@ -77,4 +78,5 @@ def _told(outcomes: Sequence[Outcome], seconds: float) -> int:
 
 
 if __name__ == "__main__":
+    give_private_state()
     sys.exit(main())

@@ -11,7 +11,7 @@ from agent_server.providers.provider import Finished
 
 from .puppets import PuppetModel, PuppetTool, forever, say, wants
 from .scripted_client import Frame, ScriptedClient, choose, house, in_loop, one_client
-from .test_coming_and_going import setup
+from .test_coming_and_going import setup, show_pictures
 
 OURS: Frame = {"_meta": {"agent_server": {}}}
 EXTENSION = "_agent_server/session/"
@@ -189,6 +189,25 @@ async def test_a_prompt_leads_back_to_a_session_that_left_memory(tmp_path: Path)
         assert (info.roots, info.limits.max_turn_requests, info.metadata) == ((str(tmp_path), "/tmp"), 7, {"a": 1})
         assert len(model.seen[1]) == 3
         assert [name for name, _ in told(client, "created", "stopped")] == ["created", "stopped", "created"]
+
+
+@pytest.mark.req("EV-05")
+@in_loop
+async def test_a_session_whose_history_is_being_told_stays(tmp_path: Path) -> None:
+    async with house(forever(say("hi"))) as made:
+        client, other = await made.connect(), await made.connect()
+        session_id = await client.new_session(str(tmp_path))
+        show_pictures(made, session_id, 100, 65536)
+        await client.call("session/close", sessionId=session_id)
+        client.stop_reading()
+        load = client.request("session/load", **setup(session_id, tmp_path))
+        await other.call("session/list")
+        made.session(session_id)  # it lives, and nobody sees it yet
+        made.supervisor.clock.advance(5 * 3600)
+        client.read_on()
+        assert "result" in await client.answer(load)
+        assert await client.run(session_id) == "end_turn"
+        assert made.stopped == [(session_id, "closed")]
 
 
 @in_loop

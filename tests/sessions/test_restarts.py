@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agent_server.conversation.content import TextPart
 from agent_server.conversation.events import (
     Event,
     MessageInserted,
@@ -129,7 +130,7 @@ async def test_a_minute_later_there_are_restarts_again(tmp_path: Path) -> None:
         assert supervisor.get(session_id).restarts == 6
 
 
-@pytest.mark.req("SM-15", "SM-16", "ST-14")
+@pytest.mark.req("SM-15", "SM-16")
 @in_loop
 async def test_a_crash_in_a_tool_call_fails_the_prompts_at_once_and_is_marked_once(tmp_path: Path) -> None:
     model, tool, store = PuppetModel(), PuppetTool(waits=True), MemoryStore()
@@ -160,6 +161,27 @@ async def test_a_crash_in_a_tool_call_fails_the_prompts_at_once_and_is_marked_on
         model.finish(2, "fine")
         assert isinstance(await asked.outcome(), PromptStopped)
         assert type(user.told[-1]) is TurnEnded
+
+
+@pytest.mark.req("ST-14")
+@in_loop
+async def test_a_model_that_breaks_costs_its_turn_and_hears_everything_again(tmp_path: Path) -> None:
+    model = PuppetModel()
+    async with SessionSupervisor(MemoryStore()) as supervisor:
+        session = supervisor.create(spec(tmp_path, model))
+        asked = Asked(supervisor, session, "remember me")
+        await model.asked(1)
+        model.say(1, BROKEN)
+        assert isinstance(await asked.outcome(), PromptFailed)
+        assert (session.status, session.restarts) == ("error", 0)
+        assert session.last_error
+        asked = Asked(supervisor, session, "and now?")
+        await model.asked(2)
+        texts = [message.parts[0] for message in model.seen[1] if isinstance(message, UserMessage)]
+        assert texts == [TextPart("remember me"), TextPart("and now?")]
+        model.finish(2)
+        assert isinstance(await asked.outcome(), PromptStopped)
+        assert session.status == "idle"
 
 
 @pytest.mark.req("SM-20")
