@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
+
+import orjson
 
 from conformance.faults.documents import Document, as_params
 from conformance.faults.frames import HostileFrame
@@ -35,6 +38,7 @@ class Lines:
     def __init__(self, command: Sequence[str]) -> None:
         self._command = command
         self._agent: RawAgent | None = None
+        self._owed: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         return self
@@ -47,6 +51,7 @@ class Lines:
         if self._agent is not None:
             self._agent.stop()
             self._agent = None
+            self._owed.clear()
 
     def frame(self, frame: HostileFrame) -> LineResult:
         """Send a hostile frame, then a request; judge what came for the frame until that was answered."""
@@ -81,7 +86,17 @@ class Lines:
         answers = self._answers(line)
         if isinstance(answers, str):
             return answers
-        return f"{len(answers)} answers" if len(answers) > 1 else None
+        own = [answer for answer in answers if not self._was_owed(answer)]
+        if not any(repr(answer.get("id")) in _asked(line) for answer in own):
+            self._owed.update(_asked(line))
+        return f"{len(own)} answers" if len(own) > 1 else None
+
+    def _was_owed(self, answer: dict[str, Any]) -> bool:
+        """Whether it answers the request of an earlier line, which may take its time; each is owed one."""
+        key = repr(answer.get("id"))
+        owed = self._owed[key] > 0
+        self._owed[key] -= owed
+        return owed
 
     def _answers(self, line: bytes) -> list[dict[str, Any]] | str:
         """The answers that came between the line and the next request's; a text if the agent was lost."""
@@ -102,6 +117,16 @@ class Lines:
             self._agent = RawAgent(self._command)
             self._agent.initialize()
         return self._agent
+
+
+def _asked(line: bytes) -> list[str]:
+    """The id of the request that a line is, if it is one."""
+    try:
+        message = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return []
+    is_request = isinstance(message, dict) and isinstance(message.get("method"), str) and "id" in message
+    return [repr(message["id"])] if is_request else []
 
 
 def _judged(answers: list[dict[str, Any]], frame: HostileFrame) -> tuple[Finding, str]:

@@ -140,3 +140,27 @@ def test_an_agent_that_outlives_its_input_is_found_out(tmp_path: Path) -> None:
     result = carried_out("the input ends in the middle of a line", agent, STREAM_PROMPT)
     assert result.defect is not None
     assert "still runs" in result.defect
+
+
+SLOW = """
+import json, sys
+late = []
+for line in sys.stdin:
+    message = json.loads(line)
+    answer = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": {}})
+    if message["method"] == "slow":
+        late.append(answer)
+    elif message["method"] == "last":
+        print(answer, *late, sep="\\n", flush=True)
+    else:
+        print(*[answer] * (2 if message["method"] == "twice" else 1), sep="\\n", flush=True)
+"""
+
+
+def test_an_answer_that_takes_its_time_is_not_laid_at_the_door_of_another_line(tmp_path: Path) -> None:
+    program = tmp_path / "slow.py"
+    program.write_text(SLOW, encoding="utf-8")
+    with Lines([sys.executable, "-I", "-S", str(program)]) as lines:
+        sent = [(b"slow", 4), (b"slow", 4), (b"once", 5), (b"last", 6), (b"twice", 7)]
+        said = [lines.survives(b'{"jsonrpc":"2.0","id":%d,"method":"%b"}' % (number, name)) for name, number in sent]
+    assert said == [None, None, None, None, "2 answers"]
