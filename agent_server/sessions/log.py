@@ -116,11 +116,6 @@ class SessionLog:
         else:
             self._publish()
 
-    def flush_now(self) -> None:
-        """As `flush`, and let it leave: a long stream need not wait for the end of the turn of the loop."""
-        self.flush()
-        self._loop_turn.hurry()
-
     def when_visible(self, seq: int, callback: Callable[[], None]) -> None:
         """Call back once everything up to ``seq`` may be shown: at once where the store is local."""
         if seq <= self.visible:

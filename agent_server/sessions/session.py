@@ -217,7 +217,6 @@ class Session:
 
     async def breathe(self) -> None:
         """Let others run; where the client does not read, wait until it does (promise P6)."""
-        self.log.flush_now()
         await asyncio.sleep(0)
         for attachment in self.log.attachments[:1]:
             if attachment.congested:

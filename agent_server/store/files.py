@@ -31,7 +31,7 @@ from agent_server.store.open_log import OpenLog
 from agent_server.store.ownership import find_free
 from agent_server.store.private import make_private
 from agent_server.store.retrying import Retrying
-from agent_server.store.segments import RELEASED, is_session_id, name_of, segments
+from agent_server.store.segments import RELEASED, is_session_id, name_of, remove_rest, segments
 from agent_server.store.seqs import deltas
 from agent_server.store.store import Fenced, NewerLog, SessionBusy, SessionExists, UnknownSession
 from agent_server.store.syncing import Syncer
@@ -69,7 +69,7 @@ class FileStore:
         # A quarter of what this process may open; the rest is for children, files of tools and connections.
         self._most_open = max(16, min(MAX_OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4))
         self._retrying = Retrying(self._write_tail, self._trouble)
-        self._syncer = Syncer(self.worker, self._journal_descriptor, self._synced, self._sync_failed)
+        self._syncer = Syncer(self.worker, lambda: self._instance, self._synced, self._sync_failed)
 
     # Writing
 
@@ -82,6 +82,7 @@ class FileStore:
                 raise ValueError("a session id has 1 to 128 letters, digits, points, hyphens and underscores")
             if segments(self._log_dir, name_of(session_id)) or beginning_of(self._instance_dir, session_id) is not None:
                 raise SessionExists(session_id)
+            remove_rest(self._log_dir, name_of(session_id))
         epoch = 1 << 32 | next(self._epochs)
         log = self._logs[session_id] = OpenLog(self._log_dir, session_id, epoch, 1)
         log.head = 0
@@ -287,7 +288,7 @@ class FileStore:
 
     def _drop(self, log: OpenLog) -> None:
         """Of a log that was given up and is saved, nothing is kept."""
-        if log.epoch is None:
+        if log.epoch is None and not log.tail and not log.sync_failed:
             if self._logs.get(log.session_id) is log:
                 del self._logs[log.session_id]
             self._open.pop(log, None)
@@ -398,9 +399,6 @@ class FileStore:
         make_private(self._instance_dir)
         self._instance = Instance(self._instance_dir)
         return self._instance
-
-    def _journal_descriptor(self) -> int:
-        return self._instance.descriptor if self._instance is not None else -1
 
     def _opened(self, log: OpenLog) -> None:
         """Of many logs only those that are written to have an open file."""

@@ -42,7 +42,7 @@ class Beginning(NamedTuple):
 
 
 class Instance:
-    """This server's journal, and the lock on it.
+    """This server's journal, and the lock on it. ``synced``: its name would outlive a loss of power.
 
     Raises:
         OSError: it cannot be made.
@@ -50,6 +50,8 @@ class Instance:
 
     def __init__(self, directory: str) -> None:
         self.id = os.urandom(16).hex()
+        self.directory = directory
+        self.synced = False
         self._path = journal_path(directory, self.id)
         self.started_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         made = f"{self._path}.tmp"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from agent_server.store.instances import Beginning, DeadInstance, dead_instances, instance_ids
 from agent_server.store.open_log import OpenLog
-from agent_server.store.segments import all_names, segments
+from agent_server.store.segments import all_names, name_of, segments
 
 logger = logging.getLogger(__name__)
 
@@ -49,12 +49,17 @@ class Leftovers:
                 logger.warning("the log %s is damaged at its very beginning; nobody can tell whose it is", name)
 
     def give_a_file(self, session_id: str, beginning: Beginning) -> None:
-        """Make the file of a session that stands only in the journal of a server that died, if it has none.
+        """Make the file of a session that stands only in the journal of a server that died.
+
+        Of no effect if it has one; one without a whole record does not count.
 
         Raises:
             OSError: it cannot be made.
         """
-        log = OpenLog(self._log_dir, session_id, 0, 1)
+        some = segments(self._log_dir, name_of(session_id))
+        if any(segment.start is not None for segment in some):
+            return
+        log = OpenLog(self._log_dir, session_id, 0, len(some) + 1)
         log.beginning = beginning.lines
         try:
             log.make(beginning.owner, int(time.time() * 1000), claim=True)

@@ -109,9 +109,9 @@ class LogPages:
         if log is not None:
             behind = [log.beginning, *log.tail] if log.beginning is not None else log.tail
             return LogCursor(some, log.segment_epoch, log.size, behind)
-        if not any(segment.start is not None or segment.newer for segment in some):
-            begun = beginning_of(self._instance_dir, session_id)
-            if begun is None:
-                raise UnknownSession(session_id)
-            return LogCursor([], behind=[begun[0].lines])
-        return LogCursor(some)
+        if any(segment.start is not None or segment.newer for segment in some):
+            return LogCursor(some)
+        begun = beginning_of(self._instance_dir, session_id)
+        if begun is None:
+            raise UnknownSession(session_id)
+        return LogCursor([], behind=[begun[0].lines])

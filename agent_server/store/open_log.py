@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Final
 
 from agent_server.store.private import make_private
-from agent_server.store.segments import folder_of, header_line, name_of, path_of
+from agent_server.store.segments import header_line, name_of, path_of
 from agent_server.store.watching import Watchers
 
 _WRITING: Final = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
@@ -23,6 +23,7 @@ class OpenLog:
     """A log and its owner in this process.
 
     Attributes:
+        directory: where its files are.
         epoch: what names the owner; None when it was given up.
         segment_epoch: the number of the segment that is written to.
         made: whether that segment is there.
@@ -53,7 +54,7 @@ class OpenLog:
     watchers: Watchers | None = None
 
     def __init__(self, directory: str, session_id: str, epoch: int, segment_epoch: int) -> None:
-        self._directory = directory
+        self.directory = directory
         self.session_id = session_id
         self.epoch: int | None = epoch
         self.segment_epoch = segment_epoch
@@ -74,17 +75,12 @@ class OpenLog:
     @property
     def path(self) -> str:
         """Where its segment is."""
-        return path_of(self._directory, self.name, self.segment_epoch)
+        return path_of(self.directory, self.name, self.segment_epoch)
 
     @property
     def next_path(self) -> str:
         """Where the segment of the next owner would be."""
-        return path_of(self._directory, self.name, self.segment_epoch + 1)
-
-    @property
-    def folder(self) -> str:
-        """The directory of its segment."""
-        return folder_of(self._directory, self.name)
+        return path_of(self.directory, self.name, self.segment_epoch + 1)
 
     @property
     def empty(self) -> bool:
@@ -136,7 +132,7 @@ class OpenLog:
         except FileNotFoundError:
             if not flags & os.O_CREAT:
                 raise
-            make_private(self.folder)
+            make_private(self.directory)
             return os.open(path, flags, 0o600)
 
     def reopen(self) -> None:

@@ -33,10 +33,9 @@ def find_free(logs: str, instances: str, session_id: str, own_id: str | None) ->
         for segment in holding:
             if segment.newer:
                 raise NewerLog(session_id, segment.header["format"] if segment.header else 0)
+    if any(segment.start is not None for segment in some):
         return Found(next_epoch, None)
-    if any(segment.start == 0 for segment in some):  # its header is damaged; what is behind it is kept
-        return Found(next_epoch, None)
-    begun = beginning_of(instances, session_id)
+    begun = beginning_of(instances, session_id)  # no record is whole in a file of its own
     if begun is None:
         raise UnknownSession(session_id)
     beginning, owner = begun

@@ -1,10 +1,11 @@
 """The files of one session's log, and what can be read of them.
 
-Each owner of a session writes a file of its own, a *segment*: ``<directory>/<two digits>/<name>-<epoch>.log``, named
-after a hash of the session's id, so that nothing a client sends names a file (Req: PE-09). A segment begins with a
-header; records follow. Nothing in it is ever changed: where the end of a segment is torn, the next owner goes on in the
-next segment behind the last whole record, and what stands in a segment behind the beginning of the next one is the late
-word of somebody who owns the session no more, and counts for nothing.
+Each owner of a session writes a file of its own, a *segment*: ``<name>-<epoch>.log``, named after a hash of the
+session's id, so that nothing a client sends names a file (Req: PE-09). All are in one directory: spread over many, each
+would take several times as long to make. A segment begins with a header; records follow. Nothing in it is ever changed:
+where the end of a segment is torn, the next owner goes on in the next segment behind the last whole record, and what
+stands in a segment behind the beginning of the next one is the late word of somebody who owns the session no more, and
+counts for nothing.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ class Damage(NamedTuple):
 class Segment(NamedTuple):
     """One file of a log. ``header`` is None where there is no whole one.
 
-    ``start`` is the first seq in it, None where it has no record, and 0 where its beginning is damaged; ``records_at``
-    is where the records begin.
+    ``start`` is the first seq in it, None where it has no whole record, and 0 where its beginning is damaged and whole
+    records come behind that; ``records_at`` is where the records begin.
     """
 
     path: str
@@ -75,14 +76,9 @@ def name_of(session_id: str) -> str:
     return blake2b(session_id.encode(), digest_size=16).hexdigest()
 
 
-def folder_of(directory: str, name: str) -> str:
-    """Where they are."""
-    return os.path.join(directory, name[:2])
-
-
 def path_of(directory: str, name: str, epoch: int) -> str:
-    """One of them."""
-    return os.path.join(directory, name[:2], f"{name}-{epoch:08d}.log")
+    """Where one of them is."""
+    return f"{directory}/{name}-{epoch:08d}.log"
 
 
 def header_line(session_id: str, epoch: int, owner: str, at_ms: int) -> bytes:
@@ -91,38 +87,42 @@ def header_line(session_id: str, epoch: int, owner: str, at_ms: int) -> bytes:
 
 
 def segments(directory: str, name: str) -> list[Segment]:
-    """The files of a log, oldest first.
+    """The files of a log, oldest first: they are numbered without a gap.
 
     Raises:
         OSError: they cannot be read.
     """
-    folder = folder_of(directory, name)
-    try:
-        found = [match for entry in os.listdir(folder) if (match := _SEGMENT.fullmatch(entry)) and match[1] == name]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    some = [_segment(os.path.join(folder, match[0]), int(match[2])) for match in sorted(found, key=lambda one: one[2])]
-    return [one for one in some if one is not None]
+    some: list[Segment] = []
+    while (segment := _segment(path_of(directory, name, len(some) + 1), len(some) + 1)) is not None:
+        some.append(segment)
+    return some
 
 
-def all_names(directory: str) -> Iterator[str]:
+def remove_rest(directory: str, name: str) -> None:
+    """Remove what a removal that broke off has left: files that stand behind a gap.
+
+    Raises:
+        OSError: a file cannot be removed.
+    """
+    epoch = 2
+    while os.path.exists(path := path_of(directory, name, epoch)):
+        os.unlink(path)
+        epoch += 1
+
+
+def all_names(directory: str) -> list[str]:
     """The names of every log there is."""
-    for folder in sorted(_listed(directory)):
-        names = {match[1] for entry in _listed(os.path.join(directory, folder)) if (match := _SEGMENT.fullmatch(entry))}
-        yield from sorted(names)
-
-
-def _listed(directory: str) -> list[str]:
     try:
-        return os.listdir(directory)
+        entries = os.listdir(directory)
     except (FileNotFoundError, NotADirectoryError):
         return []
+    return sorted({match[1] for entry in entries if (match := _SEGMENT.fullmatch(entry))})
 
 
 def _segment(path: str, epoch: int) -> Segment | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:  # deleted just now
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         lines = read_lines(descriptor)
@@ -133,7 +133,7 @@ def _segment(path: str, epoch: int) -> Segment | None:
         if told["format"] > FORMAT:
             return Segment(path, epoch, told, header.end, None)
         first = next((line for line in lines if isinstance(line, Bad) or line.first), None)
-        start = first.first if isinstance(first, Entry) else None if first is None else 0
+        start = first.first if isinstance(first, Entry) else None if first is None or first.torn else 0
         return Segment(path, epoch, told, header.end, start)
     finally:
         os.close(descriptor)

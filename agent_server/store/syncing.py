@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from agent_server.store.disk_worker import DiskWorker
+from agent_server.store.instances import Instance
 from agent_server.store.open_log import OpenLog
 
 GATHER_S: Final = 0.01
@@ -30,7 +31,7 @@ class Syncer:
     """Syncs logs.
 
     Args:
-        journal: the descriptor of the journal, where the beginnings of sessions are.
+        instance: this server's journal, where the beginnings of sessions are.
         synced: hears of each log that was synced.
         failed: hears of each log that could not be synced, and why.
     """
@@ -38,12 +39,12 @@ class Syncer:
     def __init__(
         self,
         worker: DiskWorker,
-        journal: Callable[[], int],
+        instance: Callable[[], Instance | None],
         synced: Callable[[OpenLog], None],
         failed: Callable[[OpenLog, OSError], None],
     ) -> None:
         self._worker = worker
-        self._journal = journal
+        self._instance = instance
         self._synced = synced
         self._failed = failed
         self._due: dict[OpenLog, None] = {}
@@ -117,11 +118,13 @@ class Syncer:
 
     def _job(self, log: OpenLog) -> _Job | None:
         if not log.made:
-            descriptor = self._journal()
-            if descriptor < 0:
+            instance = self._instance()
+            if instance is None:
                 return None
             log.syncing += 1
-            return _Job(log, descriptor, 0, None)
+            folder = None if instance.synced else instance.directory
+            instance.synced = True
+            return _Job(log, instance.descriptor, 0, folder)
         if log.synced >= log.size:
             self._synced(log)
             return None
@@ -132,7 +135,7 @@ class Syncer:
                 self._failed(log, error)
                 return None
         log.syncing += 1
-        return _Job(log, log.descriptor, log.size, log.folder if log.synced == 0 else None)
+        return _Job(log, log.descriptor, log.size, log.directory if log.synced == 0 else None)
 
 
 def sync_all(jobs: list[_Job]) -> list[OSError | None]:

@@ -88,7 +88,7 @@ async def test_a_file_with_a_record_of_an_unknown_kind_is_loaded_and_goes_on_wit
         session_id = await talked(home, str(tmp_path))
     seq = store.visible(session_id) + 1
     store.close()
-    (segment,) = (tmp_path / "store" / "logs").glob("*/*.log")
+    (segment,) = (tmp_path / "store" / "logs").glob("*.log")
     with segment.open("ab") as file:
         file.write(line_of({"seq": [seq, seq], "at": 1, "events": [{"type": NEWER.kind, **NEWER.data}]}))
 

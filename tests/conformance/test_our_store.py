@@ -48,9 +48,6 @@ def test_without_space_it_goes_on_says_so_and_saves_everything_later(ours: Subje
     assert found_without_space(ours, way, "again") == []
 
 
-@pytest.mark.xfail(
-    reason="a session whose file is empty is listed and cannot be loaded, though a journal has its beginning"
-)
 def test_killed_without_space_it_has_what_was_there_before(ours: Subject) -> None:
     assert found_without_space(ours, "mount", "killed") == []
 

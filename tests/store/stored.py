@@ -45,7 +45,7 @@ def numbers(store: FileStore, session_id: str = "s") -> list[int]:
 
 def segment_files(directory: Path) -> list[Path]:
     """The files of all logs, the oldest of each first."""
-    return sorted(directory.glob("logs/*/*.log"))
+    return sorted(directory.glob("logs/*.log"))
 
 
 def events(store: FileStore, session_id: str = "s") -> list[Event]:
