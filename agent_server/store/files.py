@@ -143,8 +143,8 @@ class FileStore:
         try:
             if log.descriptor < 0 and not self._open_file(log, line):
                 return
-            for piece in line:
-                written += os.write(log.descriptor, piece)
+            for pieces in line.together():
+                written += os.writev(log.descriptor, pieces)
         except OSError as error:
             self._keep(log, bytes(line), written, error)
             return

@@ -14,6 +14,7 @@ from zlib import crc32
 import orjson
 
 READ_BYTES: Final = 256 * 1024
+WRITE_BYTES: Final = 1024 * 1024
 CRC_CHARS: Final = 8
 _NONE: Final = (0, 0)
 
@@ -67,6 +68,19 @@ class FramedInPieces:
         yield self._front
         yield from self._text
         yield b"\n"
+
+    def together(self) -> Iterator[list[bytes]]:
+        """The pieces, as many at once as make about `WRITE_BYTES`: each write costs the file system something."""
+        some: list[bytes] = []
+        size = 0
+        for piece in self:
+            some.append(piece)
+            size += len(piece)
+            if size >= WRITE_BYTES:
+                yield some
+                some, size = [], 0
+        if some:
+            yield some
 
     def __bytes__(self) -> bytes:
         return b"".join(self)
