@@ -300,6 +300,22 @@ def _run(run: TextRun) -> Plain:
     }
 
 
+def _created(event: ev.SessionCreated) -> Plain:
+    if event.metadata is not None or event.llm_config is not None:
+        return plain(event)
+    return {
+        "type": "session_created",
+        "cwd": event.cwd,
+        "roots": event.roots,
+        "created_at": event.created_at,
+        "model": event.model,
+    }
+
+
+def _note(event: ev.SystemNote) -> Plain:
+    return {"type": "system_note", "entry_id": event.entry_id, "level": event.level, "text": event.text}
+
+
 def _prompt(prompt: PromptReceived) -> Plain:
     return {
         "type": "prompt_received",
@@ -333,9 +349,11 @@ def _message_of_prompt(event: MessageInserted) -> Plain:
 
 
 _QUICK: Final[dict[type, Callable[[Any], Plain]]] = {
+    ev.SessionCreated: _created,
+    ev.SystemNote: _note,
     TextRun: _run,
     PromptReceived: _prompt,
     ev.TurnStarted: _turn_started,
     ev.TurnEnded: _turn_ended,
 }
-"""The same as `plain` for the events of every prompt, in a third of the time."""
+"""The same as `plain` for the events of every session and prompt, in a third of the time."""

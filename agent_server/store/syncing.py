@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from agent_server.store.disk_worker import DiskWorker
 from agent_server.store.instances import Instance
 from agent_server.store.open_log import OpenLog
 
-GATHER_S: Final = 0.01
+T = TypeVar("T")
+
+GATHER_S: Final = 0.02
 
 
 class _Job(NamedTuple):
@@ -139,21 +141,24 @@ class Syncer:
 
 
 def sync_all(jobs: list[_Job]) -> list[OSError | None]:
-    """Sync files, and the directories in which they are new; for each what went wrong."""
-    errors: list[OSError | None] = []
-    done: set[int] = set()
-    for job in jobs:
-        try:
-            if job.descriptor not in done:
-                os.fdatasync(job.descriptor)
-                done.add(job.descriptor)
-            if job.folder is not None:
-                _sync_folder(job.folder)
-                _sync_folder(os.path.dirname(job.folder))
-            errors.append(None)
-        except OSError as error:
-            errors.append(error)
-    return errors
+    """Sync files, and behind them the directories in which they are new; for each what went wrong."""
+    files = {job.descriptor: _error(os.fdatasync, job.descriptor) for job in jobs}
+    new_in = {job.folder for job in jobs if job.folder is not None}
+    folders = {folder: _error(_sync_folders, folder) for folder in new_in}
+    return [files[job.descriptor] or (folders[job.folder] if job.folder is not None else None) for job in jobs]
+
+
+def _error(sync: Callable[[T], None], what: T) -> OSError | None:
+    try:
+        sync(what)
+    except OSError as error:
+        return error
+    return None
+
+
+def _sync_folders(folder: str) -> None:
+    _sync_folder(folder)
+    _sync_folder(os.path.dirname(folder))
 
 
 def _sync_folder(folder: str) -> None:
