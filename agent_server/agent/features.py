@@ -26,7 +26,8 @@ EXTENSION_METHODS: Final = (
     "_agent_server/store/prune",
 )
 EXTENSION_NOTIFICATIONS: Final = tuple(
-    f"_agent_server/session/{name}" for name in ("created", "status", "restarted", "stopped")
+    f"_agent_server/session/{name}"
+    for name in ("created", "status", "restarted", "stopped", "save_failed", "save_recovered")
 )
 FAULT_METHODS: Final = tuple(f"_agent_server/test/{name}" for name in ("crash", "delay", "clock"))
 

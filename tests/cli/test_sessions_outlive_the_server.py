@@ -175,7 +175,7 @@ def test_a_server_that_ends_in_order_leaves_nothing_to_clean_up(tmp_path: Path) 
 def test_a_server_whose_store_cannot_be_made_says_so_once_and_works(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("in the way")
     with agent_process(tmp_path, "--store-dir", str(tmp_path / "store")) as agent:
-        capabilities = {"session": {"notices": {}}, "_meta": {"agent_server": {}}}
+        capabilities: dict[str, object] = {"session": {"notices": {}}, "_meta": {"agent_server": {}}}
         agent.call("initialize", protocolVersion=1, clientCapabilities=capabilities)
         session_id = agent.call("session/new", cwd=str(tmp_path), mcpServers=[])["sessionId"]
         for _ in range(3):
