@@ -57,7 +57,7 @@ class Leftovers:
             OSError: it cannot be made.
         """
         some = segments(self._log_dir, name_of(session_id))
-        if any(segment.start is not None for segment in some):
+        if any(segment.tells for segment in some):
             return
         log = OpenLog(self._log_dir, session_id, 0, len(some) + 1)
         log.beginning = beginning.lines

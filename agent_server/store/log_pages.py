@@ -109,7 +109,7 @@ class LogPages:
         if log is not None:
             behind = [log.beginning, *log.tail] if log.beginning is not None else log.tail
             return LogCursor(some, log.segment_epoch, log.size, behind)
-        if any(segment.start is not None or segment.newer for segment in some):
+        if any(segment.tells for segment in some):
             return LogCursor(some)
         begun = beginning_of(self._instance_dir, session_id)
         if begun is None:

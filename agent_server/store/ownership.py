@@ -33,7 +33,7 @@ def find_free(logs: str, instances: str, session_id: str, own_id: str | None) ->
         for segment in holding:
             if segment.newer:
                 raise NewerLog(session_id, segment.header["format"] if segment.header else 0)
-    if any(segment.start is not None for segment in some):
+    if any(segment.tells for segment in some):
         return Found(next_epoch, None)
     begun = beginning_of(instances, session_id)  # no record is whole in a file of its own
     if begun is None:

@@ -18,6 +18,9 @@ from typing import Any, Final, NamedTuple
 
 from agent_server.store.lines import Bad, Entry, line_of, read_lines
 
+DAMAGED: Final = 0
+TORN: Final = -1
+
 FORMAT: Final = 1
 """The version of the files' format; files of a later one are read as far as they can be, and never written to."""
 
@@ -50,8 +53,8 @@ class Damage(NamedTuple):
 class Segment(NamedTuple):
     """One file of a log. ``header`` is None where there is no whole one.
 
-    ``start`` is the first seq in it, None where it has no whole record, and 0 where its beginning is damaged and whole
-    records come behind that; ``records_at`` is where the records begin.
+    ``start`` is the first seq in it, None where nothing was written, `DAMAGED` where its beginning is no whole record
+    and some come behind that, `TORN` where none do; ``records_at`` is where the records begin.
     """
 
     path: str
@@ -59,6 +62,11 @@ class Segment(NamedTuple):
     header: dict[str, Any] | None
     records_at: int
     start: int | None
+
+    @property
+    def tells(self) -> bool:
+        """Whether there is something to be read in it, or somebody must be told why not."""
+        return self.newer or self.start not in (None, TORN)
 
     @property
     def newer(self) -> bool:
@@ -129,11 +137,11 @@ def _segment(path: str, epoch: int) -> Segment | None:
         header = next(lines, None)
         if not isinstance(header, Entry) or (told := _header(header.told)) is None:
             whole_behind = isinstance(header, Entry) or (isinstance(header, Bad) and not header.torn)
-            return Segment(path, epoch, None, 0, 0 if whole_behind else None)
+            return Segment(path, epoch, None, 0, DAMAGED if whole_behind else None)
         if told["format"] > FORMAT:
             return Segment(path, epoch, told, header.end, None)
         first = next((line for line in lines if isinstance(line, Bad) or line.first), None)
-        start = first.first if isinstance(first, Entry) else None if first is None or first.torn else 0
+        start = first.first if isinstance(first, Entry) else None if first is None else TORN if first.torn else DAMAGED
         return Segment(path, epoch, told, header.end, start)
     finally:
         os.close(descriptor)
@@ -192,7 +200,7 @@ class LogReader:
             yield from self._records_of(segment, following, size if segment.epoch == epoch else None)
             if following is None or self.damage is not None:
                 return
-            if following.start not in (0, self.last + 1) and not following.newer:
+            if following.start not in (DAMAGED, TORN, self.last + 1) and not following.newer:
                 self.damage = Damage("corrupt", segment.path, self._offset)
                 return
             self._at += 1

@@ -61,6 +61,8 @@ function fold(updates) {
       const { summary, ...rest } = update;
       const known = Object.assign(entry(`compaction ${update.compactionId}`, { summary: "" }), rest);
       if (summary !== undefined) known.summary = (summary ?? []).map((block) => block.text).join("");
+    } else if (kind === "session_info_update") {
+      seen.state[kind] = { ...seen.state[kind], ...update }; // what it does not say has not changed
     } else if (kind !== "notice") {
       seen.state[kind] = update;
     }
