@@ -236,15 +236,18 @@ class FileStore:
         return log.epoch
 
     def _claim(self, session_id: str, epoch: int, beginning: bytes | None) -> OpenLog:
-        instance = self._instance or self._begin_instance()
+        """Make the next segment, which only one can. Where the disk takes nothing, it goes on in memory."""
         log = OpenLog(self._log_dir, session_id, 0, epoch)
         log.beginning = beginning
         try:
+            instance = self._instance or self._begin_instance()
             log.make(instance.id, int(time.time() * 1000), claim=True)
+            instance.note(line_of({"session": session_id, "epoch": epoch}))
         except FileExistsError:  # somebody was faster just now
             raise SessionBusy(session_id, None, None) from None
+        except OSError as error:
+            logger.warning("session %s goes on, and nobody else can see whose it is: %s", session_id, error)
         log.close()  # the first record opens it again
-        instance.note(line_of({"session": session_id, "epoch": epoch}))
         self._pages.forget(session_id)
         self._logs[session_id] = log
         return log
@@ -276,9 +279,9 @@ class FileStore:
             log.size += os.write(log.descriptor, RELEASED)
             self._syncer.soon(log)  # and behind that it is dropped
             return
-        elif log.beginning is None:  # there is nothing of it but here
+        elif log.beginning is None and log.head == 0:  # there is nothing of it but here
             return
-        elif self._instance is not None:
+        elif log.beginning is not None and self._instance is not None:
             self._instance.note(line_of({"session": log.session_id, "released": True}))
         self._drop(log)
 

@@ -380,6 +380,21 @@ def test_a_directory_that_cannot_be_made_is_a_full_disk_too(tmp_path: Path) -> N
     assert numbers(FileStore(str(tmp_path / "store"))) == [1, 2]
 
 
+@pytest.mark.req("PE-02")
+def test_a_stored_session_can_be_opened_and_gone_on_with_while_the_disk_takes_nothing(tmp_path: Path) -> None:
+    die(written(tmp_path))
+    store = FileStore(str(tmp_path))
+    with full_disk(0):
+        epoch = store.acquire("s")
+        assert numbers(store) == [1, 2, 3]
+        assert store.append("s", epoch, [note(4)]) == 4
+        assert store.unsaved("s")
+        assert numbers(store) == [1, 2, 3, 4]
+    store._retrying._try()
+    assert not store.unsaved("s")
+    assert numbers(FileStore(str(tmp_path))) == [1, 2, 3, 4]
+
+
 def test_the_end_of_the_process_saves_what_could_not_be_saved_before(tmp_path: Path) -> None:
     store = written(tmp_path)
     with full_disk(segment_files(tmp_path)[0].stat().st_size):
