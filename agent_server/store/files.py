@@ -67,7 +67,8 @@ class FileStore:
         self._epochs = count(1)
         self._only_in_journal = 0
         # A quarter of what this process may open; the rest is for children, files of tools and connections.
-        self._most_open = max(16, min(MAX_OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4))
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._most_open = MAX_OPEN_FILES if limit < 0 else max(16, min(MAX_OPEN_FILES, limit // 4))
         self._retrying = Retrying(self._write_tail, self._trouble)
         self._syncer = Syncer(self.worker, lambda: self._instance, self._synced, self._sync_failed)
 
