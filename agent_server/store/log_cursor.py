@@ -22,14 +22,15 @@ class LogCursor:
     was written, ``damage`` what the log ends with, if that is nothing good.
 
     Args:
+        after: where the first page begins at the earliest.
         size: how much of the segment of that epoch counts.
         behind: lines that come behind what is in the segments.
     """
 
     def __init__(
-        self, some: list[Segment], epoch: int = 0, size: int = 0, behind: Iterable[bytes] = ()
+        self, some: list[Segment], after: int = 0, epoch: int = 0, size: int = 0, behind: Iterable[bytes] = ()
     ) -> None:
-        self._reader = LogReader(some)
+        self._reader = LogReader(some, after)
         self._entries: Iterator[Entry] = chain(self._reader.records(epoch, size), _entries(behind))
         self._next: Entry | None = None
         self.last = 0
@@ -46,7 +47,7 @@ class LogCursor:
         bytes_left = PAGE_BYTES
         while bytes_left > 0 and (entry := self._peek(after)) is not None:
             try:
-                record = decode(entry.told)
+                record = decode(entry.text, entry.told)
             except ValueError:
                 self._reader.spoil(entry)
                 self._entries = iter(())
@@ -65,6 +66,13 @@ class LogCursor:
             self._next = None
         return found
 
+    def go_on(self, epoch: int, size: int, behind: Iterable[bytes]) -> bool:
+        """The log has grown since; whether what came can be read from here on."""
+        if not self._reader.knows(epoch):
+            return False
+        self._entries = chain(self._reader.records(epoch, size), _entries(behind))
+        return True
+
     def skip_to_end(self) -> None:
         """Go to the end without a look at what is in between."""
         for entry in self._entries:
@@ -76,10 +84,6 @@ class LogCursor:
             if self._next is None:
                 return None
         return self._next
-
-    def close(self) -> None:
-        """Close its file."""
-        self._entries = iter(())
 
 
 def _entries(lines: Iterable[bytes]) -> Iterator[Entry]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from agent_server.conversation.events import Event
@@ -38,19 +38,23 @@ class LogPages:
             UnknownSession: there is no such log.
             OSError: it cannot be read.
         """
+        own = self._own.get(session_id)
+        head = own.head if own is not None else None
+        if head is not None and after >= head:
+            return []
         cursor = self._cursors.pop(session_id, None)
         if cursor is None or cursor.last > after:
-            cursor = self._new_cursor(session_id)
+            cursor = self._new_cursor(session_id, after)
         page = cursor.page(after, limit)
-        own = self._own.get(session_id)
-        if not page and own is not None and own.head is not None and cursor.last < own.head:
-            cursor = self._new_cursor(session_id)  # it has grown since
+        if not page and own is not None and head is not None and cursor.last < head:  # it has grown since
+            if not cursor.go_on(own.segment_epoch, own.size, _not_in_file(own)):
+                cursor = self._new_cursor(session_id, after)
             page = cursor.page(after, limit)
-        if page:
+        if page or own is not None:
             self._cursors[session_id] = cursor
             if len(self._cursors) > MAX_CURSORS:
                 self._cursors.popitem(last=False)
-        else:
+        if not page:
             self._at_end(session_id, cursor)
         return page
 
@@ -101,17 +105,20 @@ class LogPages:
             log.head = cursor.last
             log.at_ms = log.at_ms or cursor.at_ms
 
-    def _new_cursor(self, session_id: str) -> LogCursor:
+    def _new_cursor(self, session_id: str, after: int = 0) -> LogCursor:
         if not is_session_id(session_id):
             raise UnknownSession(session_id)
         log = self._own.get(session_id)
         some = segments(self._log_dir, name_of(session_id))
         if log is not None:
-            behind = [log.beginning, *log.tail] if log.beginning is not None else log.tail
-            return LogCursor(some, log.segment_epoch, log.size, behind)
+            return LogCursor(some, after, log.segment_epoch, log.size, _not_in_file(log))
         if any(segment.tells for segment in some):
-            return LogCursor(some)
+            return LogCursor(some, after)
         begun = beginning_of(self._instance_dir, session_id)
         if begun is None:
             raise UnknownSession(session_id)
         return LogCursor([], behind=[begun[0].lines])
+
+
+def _not_in_file(log: OpenLog) -> Sequence[bytes]:
+    return log.tail if log.beginning is None else [log.beginning, *log.tail]

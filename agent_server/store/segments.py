@@ -169,18 +169,27 @@ RELEASED: Final = line_of({"released": True})
 
 
 class LogReader:
-    """Reads the records of a log one after another, from its beginning; goes on where it stopped.
+    """Reads the records of a log one after another; goes on where it stopped.
+
+    It begins with the last segment that can hold everything behind ``after``, and so perhaps somewhat before that.
 
     ``last`` is the seq it has come to; ``damage`` is set once it has met some, which is where the log ends.
     """
 
-    def __init__(self, some: list[Segment]) -> None:
+    def __init__(self, some: list[Segment], after: int = 0) -> None:
         # A file in which nothing was written tells nothing.
         self._segments = [one for one in some if one.start is not None or one.newer]
         self._at = 0
-        self._offset = self._segments[0].records_at if self._segments else 0
         self.last = 0
+        for index, segment in enumerate(self._segments):
+            if index and segment.start is not None and 0 < segment.start <= after + 1:
+                self._at, self.last = index, segment.start - 1  # nothing before it is asked for
+        self._offset = self._segments[self._at].records_at if self._segments else 0
         self.damage: Damage | None = None
+
+    def knows(self, epoch: int) -> bool:
+        """Whether the segment of that epoch was there when this began."""
+        return any(segment.epoch == epoch for segment in self._segments)
 
     def spoil(self, entry: Entry) -> None:
         """What stands there cannot be understood: the log ends in front of it."""
