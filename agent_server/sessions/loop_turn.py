@@ -14,7 +14,7 @@ from agent_server.sessions.ports import Outlet
 
 logger = logging.getLogger(__name__)
 
-TURNS = 4
+TURNS = 6
 """A model that gives a delta in every turn costs a quarter less than if each left by itself; where the loop has nothing
 else to do, a turn takes two microseconds."""
 
