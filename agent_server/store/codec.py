@@ -280,11 +280,13 @@ def decode(text: bytes, told: Plain) -> Record:
         raise ValueError("a record has a time and events")
     events: list[Event] = []
     prompt: PromptReceived | None = None
+    whole: list[Plain] | None = None
     for index, one in enumerate(told["events"]):
         try:
             event = _BY_KIND[one["type"]].value(one)
         except _MISFIT:
-            event = event_of(orjson.loads(text)["events"][index])
+            whole = whole or orjson.loads(text)["events"]
+            event = event_of(whole[index])
         if type(event) is PromptReceived:
             prompt = event
         elif type(event) is MessageInserted and event.parts is None:

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Final
 
 from agent_server.conversation.events import Event, TextRun
-from agent_server.store.codec import decode
+from agent_server.store.codec import Record, decode
 from agent_server.store.lines import Entry, parse
 from agent_server.store.segments import Damage, LogReader, Segment
 
@@ -33,6 +33,7 @@ class LogCursor:
         self._reader = LogReader(some, after)
         self._entries: Iterator[Entry] = chain(self._reader.records(epoch, size), _entries(behind))
         self._next: Entry | None = None
+        self._record: Record | None = None
         self.last = 0
         self.at_ms = 0
 
@@ -47,7 +48,7 @@ class LogCursor:
         bytes_left = PAGE_BYTES
         while bytes_left > 0 and (entry := self._peek(after)) is not None:
             try:
-                record = decode(entry.text, entry.told)
+                record = self._record or decode(entry.text, entry.told)
             except ValueError:
                 self._reader.spoil(entry)
                 self._entries = iter(())
@@ -59,11 +60,12 @@ class LogCursor:
                 seq += event.count if type(event) is TextRun else 1
                 if seq > after:
                     if limit is not None and len(found) >= limit:
+                        self._record = record  # the next page begins in it
                         return found
                     found.append((seq, event))
                     self.last = seq
             bytes_left -= len(entry.text)
-            self._next = None
+            self._next = self._record = None
         return found
 
     def go_on(self, epoch: int, size: int, behind: Iterable[bytes]) -> bool:
@@ -80,7 +82,7 @@ class LogCursor:
 
     def _peek(self, after: int) -> Entry | None:
         while self._next is None or self._next.last <= after:
-            self._next = next(self._entries, None)
+            self._next, self._record = next(self._entries, None), None
             if self._next is None:
                 return None
         return self._next
