@@ -19,6 +19,8 @@ from agent_server.conversation.events import (
     TurnStarted,
     UnknownEvent,
 )
+from agent_server.store import log_cursor
+from agent_server.store.codec import Record, decode
 from agent_server.store.files import FileStore
 from agent_server.store.lines import framed
 from agent_server.store.segments import FORMAT
@@ -90,6 +92,23 @@ def test_pages_may_be_read_while_the_log_grows(tmp_path: Path) -> None:
     store.append("s", store.acquire("s"), [note(5)])
     assert [seq for seq, _ in store.read("s", 3, 1) + store.read("s", 4, 3)] == [4, 5]
     assert store.read("s", 5) == []
+
+
+def test_a_record_of_many_events_is_read_in_pages_and_decoded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = written(tmp_path)
+    store.append("s", store.acquire("s"), [note(number) for number in range(4, 2000)])
+    die(store)
+    decoded: list[int] = []
+
+    def counted(text: bytes, told: dict[str, object]) -> Record:
+        decoded.append(len(text))
+        return decode(text, told)
+
+    monkeypatch.setattr(log_cursor, "decode", counted)
+    assert numbers(FileStore(str(tmp_path))) == [*range(1, 2000)]
+    assert len(decoded) == 3
 
 
 # Whose it is
