@@ -86,6 +86,8 @@ class Indexing:
             for session_id, beginning in dead.journal.beginnings.items():
                 self._leftovers.give_a_file(session_id, beginning)
                 await asyncio.sleep(0)
+            if dead.journal.beginnings:
+                self._leftovers.sync()
             await self._index(dead.journal.touched)
         except OSError:
             logger.warning("what a server left that died stays as it is", exc_info=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from agent_server.store.instances import Beginning, DeadInstance, dead_instances, instance_ids
 from agent_server.store.open_log import OpenLog
 from agent_server.store.segments import all_names, name_of, segments
+from agent_server.store.syncing import sync_file, sync_folders
 
 logger = logging.getLogger(__name__)
 
@@ -65,4 +66,13 @@ class Leftovers:
             log.make(beginning.owner, int(time.time() * 1000), claim=True)
         except FileExistsError:
             return
+        sync_file(log.descriptor)
         log.close()
+
+    def sync(self) -> None:
+        """Have the files that were given outlive a loss of power.
+
+        Raises:
+            OSError: they cannot.
+        """
+        sync_folders(self._log_dir)

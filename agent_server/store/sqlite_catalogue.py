@@ -131,7 +131,8 @@ class SqliteCatalogue:
         database = sqlite3.connect(self._path, timeout=BUSY_S, check_same_thread=False)
         try:
             database.execute("PRAGMA journal_mode=WAL")
-            database.execute("PRAGMA synchronous=NORMAL")
+            # What stands here is forgotten elsewhere, so it must outlive a loss of power.
+            database.execute("PRAGMA synchronous=FULL")
             self._bring_up_to_date(database)
         except BaseException:
             database.close()

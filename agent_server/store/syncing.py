@@ -144,9 +144,9 @@ class Syncer:
 
 def sync_all(jobs: list[_Job]) -> list[OSError | None]:
     """Sync files, and behind them the directories in which they are new; for each what went wrong."""
-    files = {job.descriptor: _error(_sync_file, job.descriptor) for job in jobs}
+    files = {job.descriptor: _error(sync_file, job.descriptor) for job in jobs}
     new_in = {job.folder for job in jobs if job.folder is not None}
-    folders = {folder: _error(_sync_folders, folder) for folder in new_in}
+    folders = {folder: _error(sync_folders, folder) for folder in new_in}
     return [files[job.descriptor] or (folders[job.folder] if job.folder is not None else None) for job in jobs]
 
 
@@ -158,14 +158,24 @@ def _error(sync: Callable[[T], None], what: T) -> OSError | None:
     return None
 
 
-def _sync_file(descriptor: int) -> None:
+def sync_file(descriptor: int) -> None:
+    """Have what was written to a file outlive a loss of power.
+
+    Raises:
+        OSError: it cannot.
+    """
     if sys.platform == "darwin":  # where a usual sync leaves it in the disk's own memory
         fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
     else:
         os.fdatasync(descriptor)
 
 
-def _sync_folders(folder: str) -> None:
+def sync_folders(folder: str) -> None:
+    """Likewise what is new in a directory, and that directory itself.
+
+    Raises:
+        OSError: it cannot.
+    """
     _sync_folder(folder)
     _sync_folder(os.path.dirname(folder))
 
