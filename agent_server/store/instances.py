@@ -42,7 +42,9 @@ class Beginning(NamedTuple):
 
 
 class Instance:
-    """This server's journal, and the lock on it. ``synced``: its name would outlive a loss of power.
+    """This server's journal, and the lock on it.
+
+    ``written`` counts its bytes, ``synced`` those of them that would outlive a loss of power.
 
     Raises:
         OSError: it cannot be made.
@@ -51,14 +53,15 @@ class Instance:
     def __init__(self, directory: str) -> None:
         self.id = os.urandom(16).hex()
         self.directory = directory
-        self.synced = False
+        self.written = 0
+        self.synced = 0
         self._path = journal_path(directory, self.id)
         self.started_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         made = f"{self._path}.tmp"
         self.descriptor = os.open(made, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.write(self.descriptor, self._introduction())
+            self.written = os.write(self.descriptor, self._introduction())
             os.rename(made, self._path)  # locked before anybody can see it
         except BaseException:
             os.close(self.descriptor)
@@ -78,6 +81,7 @@ class Instance:
         if written != len(line):
             os.ftruncate(self.descriptor, os.fstat(self.descriptor).st_size - written)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.written += written
 
     def forget(self) -> None:
         """Remove the journal: nobody need clean up after this server."""

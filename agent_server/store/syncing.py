@@ -23,9 +23,9 @@ GATHER_S: Final = 0.02
 
 
 class _Job(NamedTuple):
-    """One log to be synced: its file as it is now, and whether its directory is to be synced too."""
+    """One log to be synced, or the journal: its file as it is now, and the directory if that is to be synced too."""
 
-    log: OpenLog
+    log: OpenLog | None
     descriptor: int
     size: int
     folder: str | None
@@ -100,25 +100,36 @@ class Syncer:
         if self._timer is not None:
             self._timer.cancel()
         self._due.update(dict.fromkeys(logs))
-        self._finish_now()
+        self._finish_now(journal=True)
 
-    def _finish_now(self) -> None:
-        jobs = self._jobs()
+    def _finish_now(self, *, journal: bool = False) -> None:
+        jobs = self._jobs(journal=journal)
         self._done(jobs, sync_all(jobs))
 
-    def _jobs(self) -> list[_Job]:
+    def _jobs(self, *, journal: bool = False) -> list[_Job]:
         due, self._due = self._due, {}
-        return [job for log in due if (job := self._job(log)) is not None]
+        jobs = [job for log in due if (job := self._job(log)) is not None]
+        instance = self._instance()
+        if (jobs or journal) and instance is not None and instance.synced < instance.written:
+            # Whoever cleans up after this server learns from it which sessions there are.
+            new = instance.directory if not instance.synced else None
+            jobs.append(_Job(None, instance.descriptor, instance.written, new))
+        return jobs
 
     def _done(self, jobs: list[_Job], errors: list[OSError | None]) -> None:
         for job in jobs:
-            job.log.syncing -= 1
+            if job.log is not None:
+                job.log.syncing -= 1
         for job, error in zip(jobs, errors, strict=False):
-            if error is not None:
+            if job.log is None:
+                instance = self._instance()
+                if error is None and instance is not None:
+                    instance.synced = job.size
+            elif error is not None:
                 self._failed(job.log, error)
-                continue
-            job.log.synced = max(job.log.synced, job.size)
-            self._synced(job.log)
+            else:
+                job.log.synced = max(job.log.synced, job.size)
+                self._synced(job.log)
 
     def _job(self, log: OpenLog) -> _Job | None:
         if not log.made:
@@ -126,9 +137,7 @@ class Syncer:
             if instance is None:
                 return None
             log.syncing += 1
-            folder = None if instance.synced else instance.directory
-            instance.synced = True
-            return _Job(log, instance.descriptor, 0, folder)
+            return _Job(log, instance.descriptor, 0, None)
         if log.synced >= log.size:
             self._synced(log)
             return None
