@@ -45,6 +45,7 @@ class Entries:
         self.indexing: Indexing | None = None
         """Who finds out what a shared catalogue does not know."""
         self._indexed = False
+        self._alone = asyncio.Lock()
 
     def changed(self, session: Session) -> None:
         """The session's entry is no longer what it was."""
@@ -97,15 +98,16 @@ class Entries:
             if not used_only or session.record.user_messages:
                 del self._changed[session]
                 self._note(session)
-        pending, self._pending = self._pending, {}
-        if not pending:
-            return
-        try:
-            await self._in_turn(lambda: self._catalogue.put_all(pending.values()))
-            self.unsaved.difference_update(pending)
-        except Exception:
-            self.unsaved.update(pending)
-            logger.exception("%d sessions were not entered in the catalogue", len(pending))
+        async with self._alone:  # whoever comes while others write waits for what they write
+            pending, self._pending = self._pending, {}
+            if not pending:
+                return
+            try:
+                await self._in_turn(lambda: self._catalogue.put_all(pending.values()))
+                self.unsaved.difference_update(pending)
+            except Exception:
+                self.unsaved.update(pending)
+                logger.exception("%d sessions were not entered in the catalogue", len(pending))
 
     async def settled(self) -> None:
         """Write every change if that is quickly done: the end of the process.
@@ -118,7 +120,7 @@ class Entries:
     @property
     def up_to_date(self) -> bool:
         """Whether the catalogue holds every session as it is."""
-        return not (self._changed or self._pending or self.unsaved)
+        return not (self._changed or self._pending or self.unsaved or self._alone.locked())
 
     def _note(self, session: Session) -> None:
         if session.lifecycle is Lifecycle.TERMINATED or not session.spec.persist:

@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from agent_server.store.lines import Entry, framed, line_of, read_lines
 from agent_server.store.segments import FORMAT
+from agent_server.store.to_disk import sync_file
 
 SUFFIX: Final = ".journal"
 
@@ -183,6 +184,7 @@ def purge_beginning(directory: str, session_id: str) -> None:
         try:
             if session_id in Journal(descriptor).beginnings:
                 os.write(descriptor, line_of({"session": session_id, "purged": True}))
+                sync_file(descriptor)
         finally:
             os.close(descriptor)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from agent_server.store.instances import Beginning, DeadInstance, dead_instances, instance_ids
 from agent_server.store.open_log import OpenLog
 from agent_server.store.segments import all_names, name_of, segments
-from agent_server.store.syncing import sync_file, sync_folders
+from agent_server.store.to_disk import sync_file, sync_folders
 
 logger = logging.getLogger(__name__)
 

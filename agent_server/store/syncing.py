@@ -7,15 +7,13 @@ milliseconds: a hundred turns that end together are one job.
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
-import sys
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeVar
 
 from agent_server.store.disk_worker import DiskWorker
 from agent_server.store.instances import Instance
 from agent_server.store.open_log import OpenLog
+from agent_server.store.to_disk import sync_file, sync_folders
 
 T = TypeVar("T")
 
@@ -165,33 +163,3 @@ def _error(sync: Callable[[T], None], what: T) -> OSError | None:
     except OSError as error:
         return error
     return None
-
-
-def sync_file(descriptor: int) -> None:
-    """Have what was written to a file outlive a loss of power.
-
-    Raises:
-        OSError: it cannot.
-    """
-    if sys.platform == "darwin":  # where a usual sync leaves it in the disk's own memory
-        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-    else:
-        os.fdatasync(descriptor)
-
-
-def sync_folders(folder: str) -> None:
-    """Likewise what is new in a directory, and that directory itself.
-
-    Raises:
-        OSError: it cannot.
-    """
-    _sync_folder(folder)
-    _sync_folder(os.path.dirname(folder))
-
-
-def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
