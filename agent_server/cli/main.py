@@ -10,7 +10,7 @@ from agent_server.config.settings import Resolved, SettingsError, resolve
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from agent_server.cli.first_answer import Opening
 
@@ -69,17 +69,13 @@ def run_command(arguments: Sequence[str]) -> int:
 
 
 def _run_exec(arguments: Sequence[str]) -> int:
-    import argparse
     import asyncio
 
     from agent_server.cli import exec_command
 
-    parser = argparse.ArgumentParser(prog="agent-server exec", description="Run one prompt.")
-    exec_command.add_arguments(parser)
-    try:
-        options = parser.parse_args(list(arguments))
-    except SystemExit as exit_:
-        return int(exit_.code or 0)
+    options = _parsed("exec", "Run one prompt.", exec_command.add_arguments, arguments)
+    if isinstance(options, int):
+        return options
     try:
         return asyncio.run(exec_command.run_exec(options))
     except KeyboardInterrupt:
@@ -87,34 +83,38 @@ def _run_exec(arguments: Sequence[str]) -> int:
 
 
 def _run_schema(arguments: Sequence[str]) -> int:
-    import argparse
-
     from agent_server.cli import schema_command
 
-    parser = argparse.ArgumentParser(prog="agent-server schema", description="Print the protocol as JSON Schema.")
-    schema_command.add_arguments(parser)
-    try:
-        options = parser.parse_args(list(arguments))
-    except SystemExit as exit_:
-        return int(exit_.code or 0)
+    options = _parsed("schema", "Print the protocol as JSON Schema.", schema_command.add_arguments, arguments)
+    if isinstance(options, int):
+        return options
     return schema_command.run_schema(options)
 
 
 def _run_sessions(arguments: Sequence[str]) -> int:
-    import argparse
-
     from agent_server.cli import sessions_command
 
-    parser = argparse.ArgumentParser(prog="agent-server sessions", description="Look at what is stored.")
-    sessions_command.add_arguments(parser)
-    try:
-        options = parser.parse_args(list(arguments))
-    except SystemExit as exit_:
-        return int(exit_.code or 0)
+    options = _parsed("sessions", "Look at what is stored.", sessions_command.add_arguments, arguments)
+    if isinstance(options, int):
+        return options
     try:
         return sessions_command.run_sessions(options)
     except KeyboardInterrupt:
         return 130
+
+
+def _parsed(
+    name: str, description: str, add: Callable[[argparse.ArgumentParser], None], arguments: Sequence[str]
+) -> argparse.Namespace | int:
+    """The arguments of a command with a name; the exit code where there is nothing to run."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog=f"agent-server {name}", description=description)
+    add(parser)
+    try:
+        return parser.parse_args(list(arguments))
+    except SystemExit as exit_:
+        return int(exit_.code or 0)
 
 
 def _settings(arguments: Sequence[str]) -> Resolved:

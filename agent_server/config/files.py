@@ -23,31 +23,30 @@ MAX_LINE_BYTES: Final = 1024
 
 def user_file_path(environment: Mapping[str, str], platform: str = sys.platform) -> str:
     """The user's settings file, whether it exists or not; ``platform`` is as in `sys.platform`."""
-    home = environment.get("HOME") or os.path.expanduser("~")
-    if platform == "darwin":
-        directory = os.path.join(home, "Library", "Application Support")
-    elif platform == "win32":
-        directory = environment.get("APPDATA") or os.path.join(home, "AppData", "Roaming")
-    else:
-        directory = environment.get("XDG_CONFIG_HOME", "")
-        # A relative path is to be ignored there, says the XDG base directory specification.
-        if not os.path.isabs(directory):
-            directory = os.path.join(home, ".config")
+    directory = _user_dir(environment, platform, "XDG_CONFIG_HOME", ".config", "APPDATA", "Roaming")
     return os.path.join(directory, "agent-server", "config.toml")
 
 
 def user_store_dir(environment: Mapping[str, str], platform: str = sys.platform) -> str:
     """Where the user's sessions are kept if nobody says otherwise."""
+    usual = os.path.join(".local", "state")
+    return os.path.join(
+        _user_dir(environment, platform, "XDG_STATE_HOME", usual, "LOCALAPPDATA", "Local"), "agent-server"
+    )
+
+
+def _user_dir(
+    environment: Mapping[str, str], platform: str, xdg: str, usual: str, windows: str, windows_usual: str
+) -> str:
+    """Where programs keep such things of the user: what a variable says, or the platform's usual place."""
     home = environment.get("HOME") or os.path.expanduser("~")
     if platform == "darwin":
-        directory = os.path.join(home, "Library", "Application Support")
-    elif platform == "win32":
-        directory = environment.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
-    else:
-        directory = environment.get("XDG_STATE_HOME", "")
-        if not os.path.isabs(directory):
-            directory = os.path.join(home, ".local", "state")
-    return os.path.join(directory, "agent-server")
+        return os.path.join(home, "Library", "Application Support")
+    if platform == "win32":
+        return environment.get(windows) or os.path.join(home, "AppData", windows_usual)
+    directory = environment.get(xdg, "")
+    # A relative path is to be ignored there, says the XDG base directory specification.
+    return directory if os.path.isabs(directory) else os.path.join(home, usual)
 
 
 def read_settings_file(path: str) -> tuple[dict[str, Any], str | None]:

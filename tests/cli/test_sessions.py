@@ -159,10 +159,10 @@ def test_show_tells_what_happened_with_diffs_commands_and_usage(shop: Shop) -> N
     assert (code, err) == (0, "")
     assert out.startswith("I will fix **it**.\nSession: session_09")
     for expected in (
-        "\nuser:\nFix it\n[link: a.py, file:///work/a.py]\n[image, image/png, ",
+        "\nuser:\nFix it\n[link: a.py, file:///project/a.py]\n[image, image/png, ",
         "\nthought: I wonder. Hm.\n",
         "\nagent:\nI will fix **it**.\n",
-        "\n+ Edit a.py (done)\n--- /work/a.py\n+++ /work/a.py\n@@ -1,2 +1,2 @@\n one\n-two\n+TWO\n",
+        "\n+ Edit a.py (done)\n--- /project/a.py\n+++ /project/a.py\n@@ -1,2 +1,2 @@\n one\n-two\n+TWO\n",
         "\n! make test (failed)\n  $ make test\n  1 passed €\n  [exit code 2]\n",
         "\n! List /work (denied)\n",
         "\nplan:\n  [x] Read\n  [~] Write\n",

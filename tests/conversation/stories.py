@@ -64,7 +64,7 @@ def eventful() -> list[Event]:
         PromptReceived(1, (TextPart("Fix it"),)),
         TurnStarted(1, "prompt"),
         MessageInserted(
-            2, "user", (TextPart("Fix it"), LinkPart("file:///work/a.py", "a.py"), ImagePart(PIXEL, "image/png")), 1
+            2, "user", (TextPart("Fix it"), LinkPart("file:///project/a.py", "a.py"), ImagePart(PIXEL, "image/png")), 1
         ),
         TextRun(3, "thought", ("I wonder. ", "Hm."), 2),
         TextRun(4, "agent", ("I will ",), 1),
@@ -72,14 +72,14 @@ def eventful() -> list[Event]:
         PlanUpdated((PlanEntry("Read"), PlanEntry("Write"))),
         PlanUpdated((PlanEntry("Read", "high", "completed"), PlanEntry("Write", "low", "in_progress"))),
         ToolCallUpserted(
-            "call_1", "edit_file", "edit_file", ToolKind.EDIT, ToolStatus.PENDING, raw_input={"path": "/work/a.py"}
+            "call_1", "edit_file", "edit_file", ToolKind.EDIT, ToolStatus.PENDING, raw_input={"path": "/project/a.py"}
         ),
-        ModelResponded((("c1", "edit_file", {"path": "/work/a.py"}),)),
+        ModelResponded((("c1", "edit_file", {"path": "/project/a.py"}),)),
         UsageReported(1000, 50, 10, 5, 7, 200_000, 0.25),
         ToolCallUpserted(
             "call_1",
             "Edit a.py",
-            content=(FileChange("modify", "/work/a.py", "one\ntwo\n", "one\nTWO\n"),),
+            content=(FileChange("modify", "/project/a.py", "one\ntwo\n", "one\nTWO\n"),),
         ),
         ApprovalOpened("call_1", "Edit a.py", "edit_file"),
         ApprovalClosed("call_1", "approve"),
@@ -96,7 +96,7 @@ def eventful() -> list[Event]:
         ToolResultRecorded("call_2", "c2", "run_command", (TextPart("exit code 2"),), True),
         ToolCallUpserted("call_3", "List /work", "list", ToolKind.READ, ToolStatus.DENIED),
         MessagePart(5, "agent", AudioPart("AAAA", "audio/wav")),
-        MessagePart(5, "agent", ResourcePart("file:///work/b.txt", "inside")),
+        MessagePart(5, "agent", ResourcePart("file:///project/b.txt", "inside")),
         UsageReported(2000, 60, cost_usd=0.5),
         NoticeRaised("warning", "Nobody reads this later"),
         CompactionBegan("compaction_6"),

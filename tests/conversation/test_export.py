@@ -87,11 +87,11 @@ def test_an_export_holds_the_prompt_and_the_answer_and_ends_its_last_line(format
 def test_markdown_folds_what_tools_did_and_what_was_thought() -> None:
     text = export("markdown", eventful())
     assert text.startswith("# I will fix \\*\\*it\\*\\*.\n\n- Session: `session_1`\n- Directory: `/work`\n")
-    assert "\n## User\n\nFix it\n\n`[link: a.py, file:///work/a.py]`\n" in text
+    assert "\n## User\n\nFix it\n\n`[link: a.py, file:///project/a.py]`\n" in text
     assert "\n## Agent\n\nI will fix **it**.\n" in text
     assert "<details>\n<summary>Thought</summary>\n\nI wonder. Hm.\n\n</details>" in text
     assert "<summary>Edit a.py (done)</summary>" in text
-    assert "```diff\n--- /work/a.py\n+++ /work/a.py\n@@ -1,2 +1,2 @@\n one\n-two\n+TWO\n```" in text
+    assert "```diff\n--- /project/a.py\n+++ /project/a.py\n@@ -1,2 +1,2 @@\n one\n-two\n+TWO\n```" in text
     assert "```console\n$ make test\n1 passed €\n[exit code 2]\n```" in text
     assert "<p>List /work (denied)</p>" in text
     assert "- [x] Read\n- [~] Write" in text
@@ -160,7 +160,7 @@ def test_the_policy_allows_the_page_its_own_style() -> None:
 def test_a_page_tells_what_happened() -> None:
     said = Page(export("html", eventful())).text
     for expected in (
-        "I will fix **it**.", "Fix it", "[link: a.py, file:///work/a.py]", "I wonder. Hm.", "Edit a.py (done)",
+        "I will fix **it**.", "Fix it", "[link: a.py, file:///project/a.py]", "I wonder. Hm.", "Edit a.py (done)",
         "-two", "+TWO", "$ make test\n1 passed €\n[exit code 2]", "☑ Read", "◐ Write", "List /work (denied)",
         "The context was shortened here.", "We fixed it.", "The turn failed: the model is busy", "telepathy",
     ):  # fmt: skip
@@ -238,7 +238,7 @@ def test_a_record_tells_programs_what_happened() -> None:
         {
             "type": "change",
             "operation": "modify",
-            "path": "/work/a.py",
+            "path": "/project/a.py",
             "oldText": "one\ntwo\n",
             "newText": "one\nTWO\n",
         }

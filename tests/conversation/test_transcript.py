@@ -63,7 +63,7 @@ def test_a_tool_call_is_what_became_of_it() -> None:
     assert (edit.title, edit.name, edit.status, edit.decision) == (
         "Edit a.py", "edit_file", ToolStatus.COMPLETED, "approve",
     )  # fmt: skip
-    assert edit.raw_input == {"path": "/work/a.py"}
+    assert edit.raw_input == {"path": "/project/a.py"}
     assert [change.new_text for change in edit.changes] == ["one\nTWO\n"]
     assert (edit.result, edit.shown_text) == ((TextPart("Edited a.py."),), "")
     (ran,) = command.commands
