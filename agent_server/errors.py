@@ -82,6 +82,8 @@ class ProviderError(AgentServerError):
         kind: one of the `ErrorKind` words.
         details: one clean sentence for the user; never raw output of a server, never a key.
         retryable: whether the same request may succeed later.
+        reason: a word that says more than the kind: ``quota``, ``missing_key``, …; None where there is none.
+        raw: what the server said, for the log only; it may hold anything.
     """
 
     def __init__(
@@ -94,6 +96,8 @@ class ProviderError(AgentServerError):
         http_status: int | None = None,
         request_id: str | None = None,
         retry_after_s: float | None = None,
+        reason: str | None = None,
+        raw: str = "",
     ) -> None:
         super().__init__(details)
         self.kind: ErrorKind = kind
@@ -103,6 +107,8 @@ class ProviderError(AgentServerError):
         self.http_status = http_status
         self.request_id = request_id
         self.retry_after_s = retry_after_s
+        self.reason = reason
+        self.raw = raw
 
 
 class ToolError(AgentServerError):

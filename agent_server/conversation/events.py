@@ -18,6 +18,7 @@ from agent_server.conversation.tool_calls import Location, ToolContent, ToolKind
 from agent_server.errors import ErrorKind
 
 if TYPE_CHECKING:
+    from agent_server.conversation.reasoning import ReasoningState
     from agent_server.conversation.system_prompt import SystemPrompt
 
 StopReason: TypeAlias = Literal["end_turn", "max_tokens", "max_turn_requests", "refusal", "cancelled"]
@@ -203,9 +204,13 @@ class ToolResultRecorded:
 
 @dataclass(slots=True)
 class ModelResponded:
-    """One response of the model is complete: the tool calls that it asked for."""
+    """One response of the model is complete: the tool calls that it asked for, and what it wants back with them.
+
+    The last response of a turn has none of these where it left nothing to be sent back.
+    """
 
     tool_requests: tuple[tuple[str, str, dict[str, Any]], ...]
+    reasoning: ReasoningState | None = None
 
 
 @dataclass(slots=True)

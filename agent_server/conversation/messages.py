@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from agent_server.conversation.content import Part
+from agent_server.conversation.reasoning import ReasoningState
 
 
 @dataclass(slots=True)
@@ -27,20 +28,23 @@ class ToolRequest:
 class AssistantMessage:
     """What the model answered in one response: text, thoughts and the tool calls it asked for.
 
-    Text may be given in pieces; they are joined when somebody first reads it.
+    Text may be given in pieces; they are joined when somebody first reads it. ``reasoning`` is what the model that
+    answered wants back with it.
     """
 
-    __slots__ = ("_text", "_thought", "tool_requests")
+    __slots__ = ("_text", "_thought", "reasoning", "tool_requests")
 
     def __init__(
         self,
         text: str | list[str] = "",
         thought: str | list[str] = "",
         tool_requests: list[ToolRequest] | None = None,
+        reasoning: ReasoningState | None = None,
     ) -> None:
         self._text = text
         self._thought = thought
         self.tool_requests = tool_requests if tool_requests is not None else []
+        self.reasoning = reasoning
 
     @property
     def text(self) -> str:
@@ -58,7 +62,8 @@ class AssistantMessage:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, AssistantMessage) and (
-            (self.text, self.thought, self.tool_requests) == (other.text, other.thought, other.tool_requests)
+            (self.text, self.thought, self.tool_requests, self.reasoning)
+            == (other.text, other.thought, other.tool_requests, other.reasoning)
         )
 
     __hash__ = None  # type: ignore[assignment]  # mutable

@@ -26,6 +26,7 @@ from agent_server.conversation.messages import (
     ToolResultMessage,
     UserMessage,
 )
+from agent_server.conversation.reasoning import ReasoningState
 
 _MAYBE_MEDIA = frozenset({ImagePart, AudioPart, ResourcePart})
 _ABORTED = "This call did not finish: the turn was cancelled or failed."
@@ -79,7 +80,7 @@ class ModelContext:
             self.messages.append(UserMessage(event.parts))
 
     def _response(self, event: ModelResponded) -> None:
-        self._close_response(event.tool_requests)
+        self._close_response(event.tool_requests, event.reasoning)
 
     def _tool_result(self, event: ToolResultRecorded) -> None:
         self._unanswered.pop(event.provider_call_id, None)
@@ -95,11 +96,13 @@ class ModelContext:
     def _begin_turn(self, event: TurnStarted) -> None:
         self._turn_start = len(self.messages)
 
-    def _close_response(self, requests: tuple[tuple[str, str, dict[str, object]], ...]) -> None:
-        if not (self._text or self._thought or requests):
+    def _close_response(
+        self, requests: tuple[tuple[str, str, dict[str, object]], ...], reasoning: ReasoningState | None = None
+    ) -> None:
+        if not (self._text or self._thought or requests or reasoning):
             return
         tools = [ToolRequest(call_id, name, arguments) for call_id, name, arguments in requests]
-        self.messages.append(AssistantMessage(self._text, self._thought, tools))
+        self.messages.append(AssistantMessage(self._text, self._thought, tools, reasoning))
         self._unanswered = {tool.call_id: tool.name for tool in tools}
         self._text, self._thought = [], []
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
+
+from agent_server.conversation.reasoning import ReasoningState
 
 if TYPE_CHECKING:  # a provider is made before the first answer, which needs none of these
     from agent_server.conversation.content import Part
     from agent_server.conversation.events import CompactionOutcome, NoticeSeverity, PlanEntry
     from agent_server.conversation.messages import ModelMessage
     from agent_server.conversation.tool_calls import ToolSpec
+    from agent_server.errors import ErrorKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,13 @@ class ModelInfo:
     """A model that can be chosen now. ``window_tokens`` is its context size where known.
 
     A model without ``images`` or ``audio`` is given a text in place of each, which says what was there (Req: TN-02).
+
+    Attributes:
+        output_tokens: the longest answer that it can give, where known.
+        efforts: the levels of reasoning that can be chosen besides ``off``, the least first; none: no choice.
+        default_effort: how it reasons if nobody says otherwise; None: as its server likes.
+        price: what its tokens cost; None: not known, so nothing is ever said of cost.
+        provider: who serves it, as a word; empty: whoever offers it.
     """
 
     id: str
@@ -39,6 +49,21 @@ class ModelInfo:
     window_tokens: int | None = None
     images: bool = True
     audio: bool = True
+    output_tokens: int | None = None
+    efforts: tuple[str, ...] = ()
+    default_effort: str | None = None
+    price: Price | None = None
+    provider: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars for a million tokens of each kind. Without its own price a cached token costs what any other does."""
+
+    input_usd: float
+    output_usd: float
+    cached_read_usd: float | None = None
+    cached_write_usd: float | None = None
 
 
 @dataclass(slots=True)
@@ -47,7 +72,8 @@ class ModelRequest:
 
     ``messages`` is the session's live context: read it, never change it, and do not keep it after the stream ended.
     ``trace`` is the prompt's trace context as HTTP headers (``traceparent``, ``tracestate``, ``baggage``), to be passed
-    on as it is.
+    on as it is. ``effort`` is how much the model is to reason: ``off``, one of its `ModelInfo.efforts`, or None where
+    nobody chose. ``session_id`` only groups requests that share their beginning, for the server's cache.
     """
 
     model: str
@@ -56,6 +82,8 @@ class ModelRequest:
     system: str = ""
     cwd: str = "/"
     trace: Mapping[str, str] | None = None
+    effort: str | None = None
+    session_id: str = ""
 
 
 @dataclass(slots=True)
@@ -81,11 +109,16 @@ class PartDelta:
 
 @dataclass(slots=True)
 class ToolCallRequested:
-    """The model asks for a tool. The loop runs it after the response is complete."""
+    """The model asks for a tool. The loop runs it after the response is complete.
+
+    ``misread`` says what is wrong with arguments that could not be read: such a call is never run, and the model is
+    told.
+    """
 
     call_id: str
     name: str
     arguments: dict[str, Any] = field(default_factory=dict)
+    misread: str | None = None
 
 
 @dataclass(slots=True)
@@ -97,7 +130,12 @@ class PlanProposed:
 
 @dataclass(slots=True)
 class Usage:
-    """Tokens of this one model call."""
+    """Tokens of this one model call, or of a part of it; all of them are added up.
+
+    ``input_tokens`` is everything that the model read: what came from a cache and what was written to one is part of
+    it. ``output_tokens`` is everything that it wrote: its thoughts are part of it. ``cost_usd`` is what the server says
+    that it cost.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -108,12 +146,30 @@ class Usage:
 
 
 @dataclass(slots=True)
+class UsageSoFar(Usage):
+    """Tokens of this one model call until now; a later one replaces it.
+
+    It is counted when the call ends, whichever way: what was cancelled has its price too.
+    """
+
+
+@dataclass(slots=True)
 class NoticeGiven:
     """Something that people should know and that is no part of the answer: a retry, an old model. Spec: notices."""
 
     severity: NoticeSeverity
     title: str
     description: str | None = None
+
+
+@dataclass(slots=True)
+class RetryPlanned:
+    """The request failed before anything came of it, and will be sent again (Req: TN-13). ``attempt`` counts from 1."""
+
+    attempt: int
+    delay_s: float
+    kind: ErrorKind
+    details: str
 
 
 @dataclass(slots=True)
@@ -142,9 +198,12 @@ class CompactionEnded:
 
 @dataclass(slots=True)
 class Finished:
-    """The response is complete. Every stream ends with exactly one of these, or raises."""
+    """The response is complete. Every stream ends with exactly one of these, or raises.
 
-    reason: Literal["end_turn", "tool_use", "max_tokens", "refusal"] = "end_turn"
+    ``pause``: the server wants what it said sent back, to go on.
+    """
+
+    reason: Literal["end_turn", "tool_use", "max_tokens", "refusal", "pause"] = "end_turn"
 
 
 ProviderEvent: TypeAlias = (
@@ -154,7 +213,10 @@ ProviderEvent: TypeAlias = (
     | ToolCallRequested
     | PlanProposed
     | Usage
+    | UsageSoFar
     | NoticeGiven
+    | RetryPlanned
+    | ReasoningState
     | CompactionStarted
     | CompactionSummary
     | CompactionEnded
@@ -193,6 +255,13 @@ class Provider(Protocol):
     def models(self) -> Sequence[ModelInfo]:
         """The models that can be chosen now; the first is the default. Never empty."""
 
+    def provider_of(self, model: str) -> Provider:
+        """Who serves this model, and is asked from now on: itself, unless it stands for several."""
+
+    @property
+    def estimates(self) -> bool:
+        """Whether its models' use of their context is worth an estimate before each request (Req: MO-12)."""
+
     def commands(self) -> Sequence[Command]:
         """The slash commands that it understands in a prompt; often none (Req: SK-06)."""
 
@@ -212,6 +281,11 @@ class SimpleProvider:
     id = "custom"
     system_prompts: bool = False
     ready: bool = True
+    estimates: bool = False
+
+    def provider_of(self, model: str) -> Provider:
+        """Itself."""
+        return cast("Provider", self)  # whoever subclasses this brings the stream
 
     async def wait_ready(self) -> None:
         """It is ready."""

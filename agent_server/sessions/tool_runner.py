@@ -43,16 +43,25 @@ NOT_ANSWERED = "Nobody answered the question whether this call may run, so it di
 class ToolRun:
     """One call from announcement to end. ``result_parts`` and ``is_error`` are what the model will read.
 
-    ``arguments`` are for the tool alone; everybody else, and the log, gets ``raw_input``, without secrets (Req: EV-02).
+    ``misread``: why the arguments could not be read; such a call only fails. ``arguments`` are for the tool alone;
+    everybody else, and the log, gets ``raw_input``, without secrets (Req: EV-02).
     """
 
-    def __init__(self, tool_call_id: str, provider_call_id: str, name: str, arguments: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        tool_call_id: str,
+        provider_call_id: str,
+        name: str,
+        arguments: dict[str, Any],
+        misread: str | None = None,
+    ) -> None:
         from agent_server.conversation.redaction import redacted  # at a start there is no call yet
 
         self.tool_call_id = tool_call_id
         self.provider_call_id = provider_call_id
         self.name = name
         self.arguments = arguments
+        self.misread = misread
         self.raw_input: dict[str, Any] = redacted(arguments)
         self.result_parts: tuple[Part, ...] = (TextPart("The call was cancelled."),)
         self.is_error = True
@@ -154,6 +163,8 @@ def _being_cancelled() -> bool:
 
 
 async def _prepare_and_run(session: Session, run: ToolRun) -> None:
+    if run.misread is not None:
+        raise ToolError(f"The call did not run: {run.misread}. Make the call again, with arguments in valid JSON.")
     tool = session.tools.get(run.name)
     if tool is None:
         names = ", ".join(spec.name for spec in session.tools.specs)

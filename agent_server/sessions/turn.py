@@ -18,6 +18,7 @@ from agent_server.conversation.events import (
     ToolResultRecorded,
     UsageReported,
 )
+from agent_server.conversation.reasoning import ReasoningState
 from agent_server.providers.provider import (
     CompactionEnded,
     CompactionStarted,
@@ -32,6 +33,7 @@ from agent_server.providers.provider import (
     ThoughtDelta,
     ToolCallRequested,
     Usage,
+    UsageSoFar,
 )
 from agent_server.sessions.prompts import TurnUsage
 from agent_server.sessions.tool_runner import ToolRun, end_unstarted, run_tools
@@ -58,6 +60,8 @@ class Turn:
         self._role: MessageRole | None = None
         self._message_id = 0
         self._compactions: Compactions | None = None
+        self._reasoning: ReasoningState | None = None
+        self._call_usage: Usage | None = None
         self.usage: TurnUsage | None = None
 
     async def run(self, scope: TurnScope) -> StopReason:
@@ -71,17 +75,22 @@ class Turn:
         try:
             for _ in range(self._session.limits.max_turn_requests):
                 finished, calls = await self._ask_model()
-                if not calls:  # the end of the turn ends the response too
+                goes_on = bool(calls) or finished.reason == "pause"
+                if goes_on or self._reasoning is not None:  # else the end of the turn ends the response too
+                    self._end_response(calls)
+                if not goes_on:
                     return _stop_reason(finished)
-                self._session.log.append(
-                    ModelResponded(tuple((run.provider_call_id, run.name, run.raw_input) for run in calls))
-                )
                 self._role = None
-                await self._run_tools(calls)
+                if calls:
+                    await self._run_tools(calls)
             return "max_turn_requests"
         finally:
             if self._compactions is not None:
                 self._compactions.end_open(cancelled=scope.cancelled)
+
+    def _end_response(self, calls: list[ToolRun]) -> None:
+        requests = tuple((run.provider_call_id, run.name, run.raw_input) for run in calls)
+        self._session.log.append(ModelResponded(requests, self._reasoning))
 
     async def _ask_model(self) -> tuple[Finished, list[ToolRun]]:
         session = self._session
@@ -98,6 +107,7 @@ class Turn:
             trace=session.trace,
         )
         calls: list[ToolRun] = []
+        self._reasoning = self._call_usage = None
         try:
             return await self._listen(request, calls), calls
         except BaseException as error:
@@ -131,8 +141,12 @@ class Turn:
                     self._scope.check()
             exhausted = True
         finally:
-            if not exhausted:  # an exhausted generator has closed itself
-                await stream.aclose()
+            try:
+                if not exhausted:  # an exhausted generator has closed itself
+                    await stream.aclose()
+            finally:
+                if self._call_usage is not None:  # also what was cancelled or broke off has its price
+                    self._count(self._call_usage)
         return finished
 
     def _take(self, event: ProviderEvent, calls: list[ToolRun]) -> None:
@@ -140,7 +154,7 @@ class Turn:
         if isinstance(event, ThoughtDelta):
             self._say("thought", event.text)
         elif isinstance(event, ToolCallRequested):
-            run = ToolRun(session.next_tool_call_id(), event.call_id, event.name, event.arguments)
+            run = ToolRun(session.next_tool_call_id(), event.call_id, event.name, event.arguments, event.misread)
             calls.append(run)
             run.announce(session)
         elif isinstance(event, PartDelta):
@@ -148,8 +162,12 @@ class Turn:
             session.log.append(MessagePart(self._message_id, "agent", event.part))
         elif isinstance(event, PlanProposed):
             session.log.append(PlanUpdated(event.entries))
+        elif isinstance(event, UsageSoFar):
+            self._call_usage = event
         elif isinstance(event, Usage):
             self._count(event)
+        elif isinstance(event, ReasoningState):
+            self._reasoning = event
         elif isinstance(event, NoticeGiven):
             from agent_server.sessions.notices import raise_notice
 

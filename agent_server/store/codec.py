@@ -20,6 +20,7 @@ from agent_server.conversation import events as ev
 from agent_server.conversation.content import AudioPart, ImagePart, LinkPart, Part, ResourcePart, TextPart
 from agent_server.conversation.events import Event, MessageInserted, PromptReceived, TextRun, UnknownEvent
 from agent_server.conversation.holdable import holdable
+from agent_server.conversation.reasoning import ReasoningState
 from agent_server.conversation.system_prompt import SystemPrompt
 from agent_server.conversation.tool_calls import FileChange, Location, TerminalRef, ToolKind, ToolStatus
 
@@ -141,7 +142,11 @@ _SHAPES: Final = [
     _Shape("terminal_output", ev.TerminalOutput, {"data": _BYTES}),
     _Shape("terminal_exited", ev.TerminalExited, {}),
     _Shape("tool_result", ev.ToolResultRecorded, {"parts": _PARTS}),
-    _Shape("model_responded", ev.ModelResponded, {"tool_requests": _all(_TUPLE)}),
+    _Shape(
+        "model_responded",
+        ev.ModelResponded,
+        {"tool_requests": _all(_TUPLE), "reasoning": _record(ReasoningState)},
+    ),
     _Shape("approval_opened", ev.ApprovalOpened, {}),
     _Shape("approval_closed", ev.ApprovalClosed, {}),
     _Shape("plan_updated", ev.PlanUpdated, {"entries": _all(_record(ev.PlanEntry))}),
