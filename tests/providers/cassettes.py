@@ -1,8 +1,8 @@
 """Recorded answers of real servers, where there are any: they are no part of the project.
 
 ``AGENT_SERVER_CASSETTES`` names the directory that holds them: ``index.json`` (where each came from), ``expected.json``
-(what the servers' own SDKs make of each stream), and one file for each body, as it came. Tests that need them are skipped
-elsewhere.
+(what the servers' own SDKs make of each stream), and one file for each body, as it came. Tests that need them are
+skipped elsewhere.
 """
 
 from __future__ import annotations
