@@ -63,7 +63,7 @@ class Calls:
         function = delta.get("function") or {}
         call_id, name, arguments = delta.get("id") or "", function.get("name") or "", function.get("arguments")
         count = len(self._calls)
-        call = self._call(delta.get("index"), str(call_id), bool(name and arguments))
+        call = self._call(delta.get("index"), str(call_id), bool(name) and arguments not in (None, ""))
         call.name = call.name or str(name)
         call.add(arguments)
         return self._complete() if len(self._calls) > count else []

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
+import orjson
+
 from agent_server.conversation.reasoning import Layout
 from agent_server.providers.json_reading import arguments_of, json_of, object_in
 from agent_server.providers.openai_faults import fault_in, named_fault
@@ -80,7 +82,17 @@ class ResponsesDecoder:
             return ()
         if name == "error":
             raise named_fault(data)
-        event = object_in(json_of(data))
+        try:
+            event = orjson.loads(data)
+            if event["type"] == _TEXT:
+                return self._text(event)
+        except orjson.JSONDecodeError:
+            event = json_of(data)
+        except (AttributeError, IndexError, KeyError, TypeError):
+            pass  # it is something else
+        return self._unusual(name, object_in(event))
+
+    def _unusual(self, name: str, event: dict[str, Any]) -> Sequence[ProviderEvent]:
         kind = event.get("type") or name
         if kind == "error":
             raise fault_in(event)
