@@ -107,7 +107,11 @@ class Calls:
         if not call_id or call_id in self.ids:
             call_id = f"{self._prefix}_{len(self.ids)}"
         self.ids.append(call_id)
-        arguments, misread = arguments_of(call.text)
-        if not call.name:
-            return ToolCallRequested(call_id, _NAMELESS, {}, "it does not say which tool is meant")
-        return ToolCallRequested(call_id, call.name, arguments, misread)
+        return tool_call(call_id, call.name, *arguments_of(call.text))
+
+
+def tool_call(call_id: str, name: str, arguments: dict[str, Any], misread: str | None) -> ToolCallRequested:
+    """The call; one that names no tool cannot be run either, and needs a name to be told and sent back."""
+    if not name:
+        return ToolCallRequested(call_id, _NAMELESS, {}, "it does not say which tool is meant")
+    return ToolCallRequested(call_id, name, arguments, misread)

@@ -29,7 +29,8 @@ def test_what_is_no_json_is_refused(data: bytes) -> None:
 
 def test_an_object_may_be_wrapped_in_a_list() -> None:
     assert object_in([{"a": 1}]) == {"a": 1} == object_in({"a": 1})
-    for value in (None, [], [[]], 7, "{}"):
+    values: list[object] = [None, [], [[]], 7, "{}"]
+    for value in values:
         with pytest.raises(ValueError):
             object_in(value)
 

@@ -257,11 +257,18 @@ def test_usage_is_read_wherever_it_stands() -> None:
             id="cached and thought tokens are parts of what was read and written",
         ),
         pytest.param(
-            {"prompt_tokens": 100, "completion_tokens": 5, "prompt_cache_hit_tokens": 64, "prompt_cache_miss_tokens": 36},
+            {
+                "prompt_tokens": 100,
+                "completion_tokens": 5,
+                "prompt_cache_hit_tokens": 64,
+                "prompt_cache_miss_tokens": 36,
+            },
             UsageSoFar(100, 5, 64),
             id="DeepSeek",
         ),
-        pytest.param({"prompt_tokens": 9, "completion_tokens": 5, "cached_tokens": 8}, UsageSoFar(9, 5, 8), id="Moonshot"),
+        pytest.param(
+            {"prompt_tokens": 9, "completion_tokens": 5, "cached_tokens": 8}, UsageSoFar(9, 5, 8), id="Moonshot"
+        ),
         pytest.param(
             {"prompt_tokens": 9, "completion_tokens": 5, "cost": 0.25}, UsageSoFar(9, 5, cost_usd=0.25), id="OpenRouter"
         ),
@@ -508,7 +515,8 @@ def test_a_response_in_one_piece_is_read_as_well() -> None:
 def test_an_error_in_one_piece_is_an_error_and_anything_else_is_refused() -> None:
     with pytest.raises(ServerFault):
         decoder().whole({"error": {"message": "no"}})
-    for body in ({"detail": "not found"}, [], "text", None, {"choices": []}):
+    bodies: list[Any] = [{"detail": "not found"}, [], "text", None, {"choices": []}]
+    for body in bodies:
         with pytest.raises(ValueError):
             decoder().whole(body)
 
