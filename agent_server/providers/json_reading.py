@@ -26,13 +26,12 @@ def json_of(data: bytes | str) -> Any:
         return _forgiving(data)
 
 
-def object_of(data: bytes | str) -> dict[str, Any]:
+def object_in(value: Any) -> dict[str, Any]:
     """The object; of a list the first element, because some servers wrap what they say in one.
 
     Raises:
-        ValueError: it is no JSON, or no object.
+        ValueError: there is none.
     """
-    value = json_of(data)
     if type(value) is list and value:
         value = value[0]
     if type(value) is not dict:
