@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal
 
 from agent_server.conversation.reasoning import Layout
-from agent_server.providers.faults import fault_in, made_fault
-from agent_server.providers.json_reading import arguments_of, object_of
+from agent_server.providers.json_reading import arguments_of, json_of, object_in
+from agent_server.providers.openai_faults import fault_in, named_fault
 from agent_server.providers.provider import (
     Finished,
     ProviderEvent,
@@ -20,7 +20,9 @@ from agent_server.providers.provider import (
     ToolCallRequested,
     UsageSoFar,
 )
-from agent_server.providers.wire import StreamCut
+from agent_server.providers.wire import ServerFault, StreamCut
+
+WINDOW_EXCEEDED: Final = "The conversation exceeds the context window of the model."
 
 _KINDS: Final = {"text": "text", "thinking": "thought", "tool_use": "tool"}
 _DELTA_BLOCKS: Final = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "thinking"}
@@ -69,8 +71,10 @@ class AnthropicDecoder:
 
     def event(self, name: str, data: bytes) -> Sequence[ProviderEvent]:
         """What one event of the stream means; see `agent_server.providers.wire.Decoder`."""
+        if name == "error":
+            raise named_fault(data)
         try:
-            event = object_of(data)
+            event = object_in(json_of(data))
         except ValueError:
             if name == "ping" or data.strip() == b"[DONE]":  # some gateways end every stream as OpenAI does
                 return ()
@@ -82,7 +86,7 @@ class AnthropicDecoder:
                 return taker(event)
             except (AttributeError, TypeError) as error:
                 raise ValueError(f"a {kind} event of another shape") from error
-        if name == "error" or kind == "error" or event.get("error"):
+        if kind == "error" or event.get("error"):
             raise fault_in(event)
         return ()
 
@@ -251,7 +255,7 @@ class AnthropicDecoder:
         reason = self._stop_reason
         if reason == "model_context_window_exceeded":
             if not self._call_ids and not any(block.chars for block in self._blocks if block.kind == "text"):
-                raise made_fault(reason, "The conversation fills the model's context window.")
+                raise ServerFault({"error": {"type": reason, "message": WINDOW_EXCEEDED}})
             return Finished("max_tokens")
         if reason == "max_tokens":
             return Finished("max_tokens")

@@ -14,8 +14,8 @@ import orjson
 
 from agent_server.conversation.content import ImagePart
 from agent_server.conversation.reasoning import Layout
-from agent_server.providers.faults import fault_in, made_fault
 from agent_server.providers.json_reading import NO_ARGUMENTS, json_of
+from agent_server.providers.openai_faults import fault_in, named_fault
 from agent_server.providers.provider import (
     Finished,
     PartDelta,
@@ -25,10 +25,11 @@ from agent_server.providers.provider import (
     ToolCallRequested,
     UsageSoFar,
 )
-from agent_server.providers.wire import StreamCut
+from agent_server.providers.wire import ServerFault, StreamCut
 
 Ending: TypeAlias = Literal["end_turn", "max_tokens", "refusal"]
 
+NO_ANSWER: Final = "The model stopped without an answer."
 MADE_ID: Final = "made-"
 """How ids of calls begin that we made, because the server gave none."""
 
@@ -67,13 +68,14 @@ class GeminiDecoder:
 
     Args:
         origin: who gives it.
-        seed: what the ids of calls are made from besides the calls themselves: different for each request.
+        seed: names the request; ids of calls are made from it, besides the response's own id and the calls themselves.
     """
 
     def __init__(self, origin: str, seed: str) -> None:
         self.complete = False  # never known: counts may come behind the reason of the end
         self._origin = origin
         self._seed = seed
+        self._response_id = ""
         self._layout = Layout()
         self._call_ids: set[str] = set()
         self._spoke = False
@@ -83,14 +85,15 @@ class GeminiDecoder:
 
     def event(self, name: str, data: bytes) -> Sequence[ProviderEvent]:
         """What one chunk means; see `agent_server.providers.wire.Decoder`."""
+        if name == "error":
+            raise named_fault(data)
         try:
-            return self._chunks(json_of(data))
-        except (AttributeError, TypeError) as error:
-            raise ValueError("a chunk of another shape") from error
+            value = json_of(data)
         except ValueError:
             if data.strip() == b"[DONE]":  # some gateways end every stream as OpenAI does
                 return ()
             raise
+        return self._chunks(value)
 
     def end(self) -> Sequence[ProviderEvent]:
         """The last events; see `agent_server.providers.wire.Decoder`."""
@@ -100,18 +103,21 @@ class GeminiDecoder:
 
     def whole(self, body: Any) -> Sequence[ProviderEvent]:
         """The events of a response that came in one piece; see `agent_server.providers.wire.Decoder`."""
-        if not isinstance(body, dict | list):
-            raise ValueError("no response")
-        return [*self.event("", orjson.dumps(body)), *self.end()]
+        return [*self._chunks(body), *self.end()]
 
     def _chunks(self, value: Any) -> Sequence[ProviderEvent]:
-        if type(value) is list:  # an error may come so, and a stream that nobody cut into events
-            return [event for chunk in value for event in self._chunk(chunk)]
-        return self._chunk(value)
+        try:
+            if type(value) is list:  # an error may come so, and a stream that nobody cut into events
+                return [event for chunk in value for event in self._chunk(chunk)]
+            return self._chunk(value)
+        except (AttributeError, TypeError, KeyError) as error:
+            raise ValueError("a chunk of another shape") from error
 
     def _chunk(self, chunk: dict[str, Any]) -> Sequence[ProviderEvent]:
         if chunk.get("error"):
             raise fault_in(chunk)
+        if not self._response_id:
+            self._response_id = chunk.get("responseId") or ""
         events: list[ProviderEvent] = []
         candidates = chunk.get("candidates")
         if candidates:
@@ -135,7 +141,7 @@ class GeminiDecoder:
             events.append(call)
             self._layout.tool(call.call_id)
         elif "text" in part or part.keys() <= {"thoughtSignature", "thought"}:
-            self._take_text(part.get("text") or "", signature, events, thought=bool(part.get("thought")))
+            self._take_text(str(part.get("text") or ""), signature, events, thought=bool(part.get("thought")))
         elif "inlineData" in part:
             self._take_media(part["inlineData"], events)
             return
@@ -178,7 +184,7 @@ class GeminiDecoder:
         return ToolCallRequested(call_id, name, arguments, misread)
 
     def _made_id(self, name: str, arguments: dict[str, Any]) -> str:
-        said = orjson.dumps([self._seed, len(self._call_ids), name, arguments])
+        said = orjson.dumps([self._seed, self._response_id, len(self._call_ids), name, arguments])
         return MADE_ID + hashlib.blake2b(said, digest_size=8).hexdigest()
 
     def _finished(self) -> Finished:
@@ -189,7 +195,8 @@ class GeminiDecoder:
             raise StreamCut("the stream ended before the response did")
         ending = ENDINGS.get(reason)
         if reason in FAILURES or (ending is None and not (self._spoke or self._call_ids)):
-            raise made_fault(reason, self._reason_said or FAILURES.get(reason, "The model stopped without an answer."))
+            message = self._reason_said or FAILURES.get(reason, NO_ANSWER)
+            raise ServerFault({"error": {"status": reason, "message": message}})
         if ending in ("max_tokens", "refusal"):
             return Finished(ending)
         return Finished("tool_use" if self._call_ids else "end_turn")
