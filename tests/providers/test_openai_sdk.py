@@ -42,7 +42,7 @@ DELTAS: list[dict[str, Any]] = [
 
 
 def chat_answer() -> bytes:
-    choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in DELTAS]
+    choices: list[dict[str, Any]] = [{"index": 0, "delta": delta, "finish_reason": None} for delta in DELTAS]
     choices.append({"index": 0, "delta": {}, "finish_reason": "tool_calls"})
     chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-6"}
     lines = [b"data: " + orjson.dumps({**chunk, "choices": [choice]}) + b"\n\n" for choice in choices]
