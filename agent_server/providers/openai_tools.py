@@ -1,4 +1,4 @@
-"""The parameters of tools as OpenAI's formats take them. Pure.
+"""Tools as OpenAI's formats take them. Pure.
 
 One tool whose schema is refused would make every request fail, so what is refused is left out. That only makes the
 schema laxer: arguments are checked against the whole one before a tool runs.
@@ -6,8 +6,11 @@ schema laxer: arguments are checked against the whole one before a tool runs.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
+NO_LETTER_OF_A_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
+NAME_LETTERS: Final = 64
 _REFUSED_AT_THE_TOP: Final = frozenset({"oneOf", "anyOf", "allOf", "enum", "not"})
 
 
