@@ -11,10 +11,10 @@ import orjson
 from agent_server.conversation.content import AudioPart, ImagePart
 from agent_server.conversation.messages import ToolRequest, ToolResultMessage
 from agent_server.conversation.tool_calls import ToolSpec
-from agent_server.providers.openai_tools import NAME_LETTERS, NO_LETTER_OF_A_NAME, openai_parameters
+from agent_server.providers.openai_requests import longest_answer, tool_name, tool_parameters
 from agent_server.providers.prompt_parts import Told, audio_format, image_url, told
 from agent_server.providers.provider import ModelInfo, ModelRequest
-from agent_server.providers.turns import ModelTurn, UserTurn, fitting_name, turns_of
+from agent_server.providers.turns import ModelTurn, UserTurn, turns_of
 from agent_server.providers.wire import GO_ON, Endpoint, origin_of
 
 _CALL_ID: Final = re.compile(r"[\x21-\x7e]{1,40}")
@@ -34,9 +34,9 @@ def chat_body(request: ModelRequest, endpoint: Endpoint, info: ModelInfo) -> dic
         body["stream_options"] = {"include_usage": True}
     if request.tools:
         body["tools"] = [_tool(spec) for spec in request.tools]
-    if info.output_tokens is not None:
-        field = "max_completion_tokens" if "max-completion-tokens" in quirks else "max_tokens"
-        body[field] = info.output_tokens
+    longest = longest_answer(info)
+    if longest is not None:
+        body["max_completion_tokens" if "max-completion-tokens" in quirks else "max_tokens"] = longest
     if request.effort is not None and "no-effort" not in quirks:
         body |= _effort(request.effort, quirks)
     if request.session_id and "cache-key" in quirks:
@@ -45,7 +45,7 @@ def chat_body(request: ModelRequest, endpoint: Endpoint, info: ModelInfo) -> dic
 
 
 def _tool(spec: ToolSpec) -> dict[str, Any]:
-    parameters = openai_parameters(spec.parameters)
+    parameters = tool_parameters(spec.parameters)
     function = {"name": spec.name, "description": spec.description, "parameters": parameters}
     return {"type": "function", "function": function}
 
@@ -138,7 +138,7 @@ class _Messages:
 
 
 def _call(request: ToolRequest, call_ids: Iterator[str]) -> dict[str, Any]:
-    name = fitting_name(request.name, NO_LETTER_OF_A_NAME, NAME_LETTERS)
+    name = tool_name(request.name)
     function = {"name": name, "arguments": orjson.dumps(request.arguments).decode()}
     return {"id": next(call_ids), "type": "function", "function": function}
 

@@ -13,10 +13,10 @@ from agent_server.conversation.messages import ToolRequest, ToolResultMessage
 from agent_server.conversation.placeholders import placeholder
 from agent_server.conversation.reasoning import Piece
 from agent_server.conversation.tool_calls import ToolSpec
-from agent_server.providers.openai_tools import NAME_LETTERS, NO_LETTER_OF_A_NAME, openai_parameters
+from agent_server.providers.openai_requests import longest_answer, tool_name, tool_parameters
 from agent_server.providers.prompt_parts import Told, image_url, told
 from agent_server.providers.provider import ModelInfo, ModelRequest
-from agent_server.providers.turns import ModelTurn, UserTurn, fitting_name, turns_of
+from agent_server.providers.turns import ModelTurn, UserTurn, turns_of
 from agent_server.providers.wire import GO_ON, Endpoint, origin_of
 
 _CALL_ID: Final = re.compile(r"[\x21-\x7e]{1,64}")
@@ -32,8 +32,9 @@ def responses_body(request: ModelRequest, endpoint: Endpoint, info: ModelInfo) -
         body["instructions"] = request.system
     if request.tools:
         body["tools"] = [_tool(spec) for spec in request.tools]
-    if info.output_tokens is not None:
-        body["max_output_tokens"] = info.output_tokens
+    longest = longest_answer(info)
+    if longest is not None:
+        body["max_output_tokens"] = longest
     if request.effort == "off":
         if "no-effort" not in endpoint.quirks:
             body["reasoning"] = {"effort": "none"}
@@ -49,7 +50,7 @@ def responses_body(request: ModelRequest, endpoint: Endpoint, info: ModelInfo) -
 
 def _tool(spec: ToolSpec) -> dict[str, Any]:
     # Left out, "strict" is true here, and most schemas are not made for that.
-    parameters = openai_parameters(spec.parameters)
+    parameters = tool_parameters(spec.parameters)
     return {
         "type": "function",
         "name": spec.name,
@@ -133,7 +134,7 @@ class _Items:
 
 
 def _call(request: ToolRequest, call_id: str, extra: dict[str, Any]) -> dict[str, Any]:
-    name = fitting_name(request.name, NO_LETTER_OF_A_NAME, NAME_LETTERS)
+    name = tool_name(request.name)
     arguments = orjson.dumps(request.arguments).decode()
     item = {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
     return {**item, "id": extra["id"]} if extra.get("id") else item

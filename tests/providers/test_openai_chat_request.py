@@ -189,6 +189,7 @@ def test_the_longest_answer_is_said_only_where_it_is_known_and_in_the_servers_wo
         "max_tokens": 500,
         "max_completion_tokens": None,
     }
+    assert body(request, info=ModelInfo("m", "m", output_tokens=500, window_tokens=600))["max_tokens"] == 300
     newer = body(request, "max-completion-tokens", info=known)
     assert (newer.get("max_tokens"), newer["max_completion_tokens"]) == (None, 500)
 
