@@ -155,6 +155,8 @@ def test_what_was_blocked_without_a_word_is_a_refusal() -> None:
 def test_an_end_without_a_reason_is_an_end_only_where_something_was_said(reason: str) -> None:
     assert played(chunk(text("a"), reason=reason)).stop == "end_turn"
     assert played(chunk(call(id="c"), reason=reason)).stop == "tool_use"
+    image = {"inlineData": {"mimeType": "image/png", "data": "aQ=="}}
+    assert played(chunk(image, reason=reason)).stop == "end_turn"
     with pytest.raises(ServerFault) as fault:
         played(chunk(text("only thought", thought=True), reason=reason))
     assert fault.value.body == {"error": {"status": reason, "message": NO_ANSWER}}
@@ -186,6 +188,14 @@ def test_what_comes_behind_the_reason_of_the_end_still_counts() -> None:
     assert not reader.complete
     result = played(chunk(text("a"), reason="STOP"), {"usageMetadata": {"promptTokenCount": 3}})
     assert (result.usage, result.stop) == (UsageSoFar(3), "end_turn")
+
+
+def test_a_reason_that_was_told_stays_told() -> None:
+    assert played(chunk(text("a"), reason="MAX_TOKENS"), chunk(text(""))).stop == "max_tokens"
+    reason = "MALFORMED_FUNCTION_CALL"
+    with pytest.raises(ServerFault) as fault:
+        played(chunk(reason=reason, finishMessage="in its words"), chunk(reason=reason))
+    assert fault.value.body == {"error": {"status": reason, "message": "in its words"}}
 
 
 def test_the_end_of_another_format_means_nothing() -> None:
