@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from agent_server.tools.toolbox import Toolbox
 
 SCENARIO_PREFIX = "scenario:"
-TESTING_PROVIDERS = ("offline", "scenario")
-"""Whose sessions have the self-test tools: a real model has no business with them."""
 
 
 def make_provider(model: str | None) -> Provider:
@@ -164,7 +162,7 @@ def _toolbox(settings: Settings, provider: Provider) -> Toolbox:
     from agent_server.tools.toolbox import Toolbox, default_toolbox
 
     toolbox = default_toolbox(command_timeout_s=settings.command_timeout_s)
-    if provider.id not in TESTING_PROVIDERS:
+    if provider.source != "builtin":
         return toolbox
     from agent_server.agent.self_test import SelfTest, SelfTestTerminal
 

@@ -6,7 +6,7 @@ delta. Nobody changes it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
@@ -69,6 +69,16 @@ class Price:
     cached_write_usd: float | None = None
     above_tokens: int = 0
     above: Price | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyState:
+    """Whether a provider can be used. ``source`` says where its key is from, in words; never the key."""
+
+    id: str
+    title: str
+    configured: bool
+    source: str | None = None
 
 
 @dataclass(slots=True)
@@ -242,6 +252,10 @@ class Provider(Protocol):
         """A stable word: ``offline``, ``scenario``, ``anthropic``, …"""
 
     @property
+    def source(self) -> str:
+        """Who brought it: ``builtin`` what comes with agent-server, ``embedded`` what a program around it brings."""
+
+    @property
     def system_prompts(self) -> bool:
         """Whether it gives `ModelRequest.system` to its model; else clients may send none."""
 
@@ -264,8 +278,25 @@ class Provider(Protocol):
         """Who serves this model, and is asked from now on: itself, unless it stands for several."""
 
     @property
+    def session_commands(self) -> bool:
+        """Whether the server's own slash commands (``/model``, ``/continue``, …) are understood beside its own."""
+
+    @property
+    def self_tests(self) -> bool:
+        """Whether it is to be offered the tools that only serve to test editors."""
+
+    @property
     def estimates(self) -> bool:
         """Whether its models' use of their context is worth an estimate before each request (Req: MO-12)."""
+
+    def watch(self, on_changed: Callable[[], None]) -> Callable[[], None]:
+        """Call back whenever `models` gives another list; what it returns ends that."""
+
+    def key_states(self) -> Sequence[KeyState]:
+        """Who could serve models, and whether there is a key for it; often nobody (Req: CR-03)."""
+
+    async def refresh(self) -> bool:
+        """Look for keys and servers again; whether any model can be asked (Req: CR-02)."""
 
     def commands(self) -> Sequence[Command]:
         """The slash commands that it understands in a prompt; often none (Req: SK-06)."""
@@ -287,6 +318,9 @@ class SimpleProvider:
     system_prompts: bool = False
     ready: bool = True
     estimates: bool = False
+    session_commands: bool = False
+    self_tests: bool = False
+    source: str = "embedded"
 
     def provider_of(self, model: str) -> Provider:
         """Itself."""
@@ -294,6 +328,18 @@ class SimpleProvider:
 
     async def wait_ready(self) -> None:
         """It is ready."""
+
+    def watch(self, on_changed: Callable[[], None]) -> Callable[[], None]:
+        """Its list never changes."""
+        return lambda: None
+
+    def key_states(self) -> Sequence[KeyState]:
+        """It needs none."""
+        return ()
+
+    async def refresh(self) -> bool:
+        """It is there."""
+        return True
 
     def models(self) -> Sequence[ModelInfo]:
         """One model, named like the provider."""

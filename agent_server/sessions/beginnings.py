@@ -87,10 +87,12 @@ def _write_beginning(session: Session) -> None:
     roots = tuple(session.workspace.roots)
     created = SessionCreated(session.cwd, roots, created_at, session.model, spec.metadata, spec.llm_config)
     note = SystemNote(session.next_entry_id(), "info", f"Session started at {created_at}.")
-    if spec.system_prompt is None:
-        session.log.append(created, note)
-    else:
-        session.log.append(created, note, SystemPromptSet(spec.system_prompt))
+    more: list[Event] = []
+    if spec.system_prompt is not None:
+        more.append(SystemPromptSet(spec.system_prompt))
+    if spec.thought_level is not None:
+        more.append(OptionChanged("thought_level", spec.thought_level))
+    session.log.append(created, note, *more)
 
 
 def _restore_mode(session: Session, mode: str) -> None:

@@ -25,6 +25,7 @@ from agent_server.errors import SessionConflict, SessionNotFound
 from agent_server.providers.provider import Finished
 from agent_server.sessions.beginnings import LOG_LOST
 from agent_server.sessions.identity import id_for_directory
+from agent_server.sessions.model_choice import set_model
 from agent_server.sessions.prompts import PromptFailed, PromptStopped
 from agent_server.sessions.session import Session
 from agent_server.sessions.supervisor import SessionSupervisor
@@ -74,7 +75,7 @@ async def test_a_crashed_session_lives_again_under_its_id_and_alias_as_another_i
     async with SessionSupervisor(store) as supervisor:
         other = supervisor.create(spec(tmp_path, model))
         first = supervisor.create(spec(tmp_path, model, system_prompt=SystemPrompt("append", "Be brief.")))
-        first.set_model("large")
+        set_model(first, "large")
         first.set_title("Mine")
         asked = Asked(supervisor, first, "remember me")
         await model.asked(1)
