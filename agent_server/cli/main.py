@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from agent_server import __version__
-from agent_server.config.settings import Resolved, SettingsError, resolve
+from agent_server.config.settings import ENVIRONMENT_PREFIX, Resolved, SettingsError, resolve
 
 if TYPE_CHECKING:
     import argparse
@@ -47,7 +47,14 @@ def run_serve(arguments: Sequence[str], wire: tuple[int, int], opening: Opening 
     except SystemExit as exit_:  # argparse: a wrong flag
         return int(exit_.code or 0)
     log_stderr = "--log-stderr" in arguments
-    return serve_stdio(resolved.settings, wire, opening=opening, warnings=resolved.warnings, log_stderr=log_stderr)
+    return serve_stdio(
+        resolved.settings,
+        wire,
+        opening=opening,
+        warnings=resolved.warnings,
+        log_stderr=log_stderr,
+        model_is_fixed=resolved.sources["model"].startswith(("--", ENVIRONMENT_PREFIX)),
+    )
 
 
 def run_command(arguments: Sequence[str]) -> int:

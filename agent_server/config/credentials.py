@@ -6,13 +6,13 @@ never the key itself (promise P13).
 
 from __future__ import annotations
 
-import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
+
+import orjson
 
 from agent_server.config.files import credentials_path
 from agent_server.config.keys import KEY_VARIABLES, key_in, keys_of, read_keys, usable_key
@@ -155,7 +155,7 @@ class Credentials:
 
 
 def _parsed(content: bytes) -> dict[str, Any]:
-    value = json.loads(content)
+    value = orjson.loads(content)
     if not isinstance(value, dict):
         raise ValueError("no object")
     return value
@@ -181,11 +181,12 @@ def _locked(directory: str) -> Iterator[None]:
 
 def _write(path: str, content: dict[str, Any]) -> None:
     """Replace the file whole; whoever reads meanwhile has the old or the new one, and nobody else has any."""
+    import tempfile
+
     descriptor, written = tempfile.mkstemp(prefix=".credentials-", dir=os.path.dirname(path))
     try:
-        with open(descriptor, "w", encoding="ascii") as file:
-            json.dump(content, file, indent=1)
-            file.write("\n")
+        with open(descriptor, "wb") as file:
+            file.write(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
             file.flush()
             os.fsync(file.fileno())
         os.replace(written, path)

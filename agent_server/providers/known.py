@@ -5,7 +5,7 @@ The quirk words are those of the formats (`anthropic`, `gemini`, `openai_chat`, 
 
 from __future__ import annotations
 
-import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 OPENAI_HOST: Final = "api.openai.com"
 LOCAL_SERVERS: Final = ("ollama", "lmstudio", "llamacpp")
 """Those that are looked for on this machine, the likeliest first."""
+
+_LOOPBACK: Final = re.compile(r"127(?:\.\d{1,3}){3}")
 
 
 def _known(name: str, title: str, wire: str, base_url: str, *quirks: str) -> Endpoint:
@@ -40,7 +42,7 @@ ENDPOINTS: Final[dict[str, Endpoint]] = {
     endpoint.name: endpoint
     for endpoint in (
         _known("anthropic", "Anthropic", "anthropic", "https://api.anthropic.com"),
-        _known("openai", "OpenAI", "openai-responses", "https://api.openai.com/v1", "max-completion-tokens", "cache-key"),
+        _known("openai", "OpenAI", "openai-responses", "https://api.openai.com/v1"),
         _known("gemini", "Google Gemini", "gemini", "https://generativelanguage.googleapis.com"),
         _known("openrouter", "OpenRouter", "openai-chat", "https://openrouter.ai/api/v1", "openrouter-reasoning"),
         _known("mistral", "Mistral", "openai-chat", "https://api.mistral.ai/v1", "short-call-ids", "no-stream-options"),
@@ -126,10 +128,7 @@ def address_in(variable: str, text: str) -> str:
 def is_here(base_url: str) -> bool:
     """Whether an address is on this machine's own loopback."""
     host = urlsplit(base_url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+    return host in ("localhost", "::1") or _LOOPBACK.fullmatch(host) is not None
 
 
 def _moved(endpoint: Endpoint, base_url: str) -> Endpoint:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-import select
-import socket
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
@@ -21,13 +19,14 @@ from agent_server.providers.wire import Endpoint
 PROBE_S: Final = 0.25
 """How long a server may take for each answer while it is looked for."""
 
+CONNECT_S: Final = 3.0
+"""How long it may take to be reached on another machine, where the user says that it is there."""
+
 MAX_SHOWN: Final = 40
 """How many of its models Ollama is asked about."""
 
 Ask: TypeAlias = Callable[[str, dict[str, Any] | None], Awaitable[Any]]
 """Asks a URL, with a body to post or None to get, for JSON; raises where there is none in time."""
-
-_HOSTS: Final = {"localhost": "127.0.0.1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,30 +37,11 @@ class LocalServer:
     models: tuple[ListedModel, ...] = ()
 
 
-def listening(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
-    """Those of the endpoints whose port was not refused at once. Takes microseconds, and waits for nobody."""
-    return [endpoint for endpoint in endpoints if not _refused(endpoint)]
-
-
-def _refused(endpoint: Endpoint) -> bool:
-    host, port = _place(endpoint)
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setblocking(False)
-            probe.connect_ex((host, port))
-            if not hasattr(select, "poll"):
-                return False
-            ready = select.poll()
-            ready.register(probe, select.POLLOUT)
-            return bool(ready.poll(0)) and probe.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
-    except OSError:
-        return True
-
-
-async def identified(endpoints: Sequence[Endpoint], ask: Ask) -> list[LocalServer]:
-    """The endpoints that are what they are taken for, with their models; in the order given. All are asked at once."""
-    found = await asyncio.gather(*(_identify(endpoint, ask) for endpoint in endpoints))
+async def identified(endpoints: Sequence[tuple[Endpoint, Ask]]) -> list[LocalServer]:
+    """Those endpoints that are what they are taken for, with their models; in the order given. All are asked at once,
+    each in its own way.
+    """
+    found = await asyncio.gather(*(_identify(endpoint, ask) for endpoint, ask in endpoints))
     return [server for server in found if server is not None]
 
 
@@ -76,19 +56,14 @@ async def _identify(endpoint: Endpoint, ask: Ask) -> LocalServer | None:
 
 
 async def _connects(endpoint: Endpoint) -> bool:
-    host, port = _place(endpoint)
+    parts = urlsplit(endpoint.base_url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), PROBE_S)
+        _, writer = await asyncio.wait_for(asyncio.open_connection(parts.hostname, port), PROBE_S if endpoint.local else CONNECT_S)
     except (OSError, TimeoutError):
         return False
     writer.close()
     return True
-
-
-def _place(endpoint: Endpoint) -> tuple[str, int]:
-    parts = urlsplit(endpoint.base_url)
-    host = parts.hostname or "127.0.0.1"
-    return _HOSTS.get(host, host), parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _root(endpoint: Endpoint) -> str:
