@@ -95,6 +95,7 @@ class Decoder(Protocol):
 
         Raises:
             StreamCut: it ended before the response did, or there was nothing in it.
+            ServerFault: how it ended is an error; what was spent is told by then.
         """
 
     def whole(self, body: Any) -> Sequence[ProviderEvent]:
