@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from agent_server.agent.login import LoginMethod, TerminalLogin
@@ -45,7 +46,7 @@ class KeysLogin:
                 TERMINAL,
                 f"Enter the key for {title}",
                 "Asks for it in a terminal, and keeps it where only you can read it.",
-                TerminalLogin(_in_this_terminal(provider), ("--login", provider)),
+                TerminalLogin(partial(_in_this_terminal, provider), ("--login", provider)),
             ),
             LoginMethod(
                 RECHECK,
@@ -73,15 +74,7 @@ class KeysLogin:
         await self._catalog.refresh()
 
 
-class _InTerminal:
-    def __init__(self, provider: str) -> None:
-        self._provider = provider
+async def _in_this_terminal(provider: str) -> bool:
+    from agent_server.cli.login_command import log_in
 
-    async def __call__(self) -> bool:
-        from agent_server.cli.login_command import log_in
-
-        return await log_in(self._provider)
-
-
-def _in_this_terminal(provider: str) -> _InTerminal:
-    return _InTerminal(provider)
+    return await log_in(provider)

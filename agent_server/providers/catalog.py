@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from agent_server.config.credentials import Credentials
 from agent_server.config.keys import any_key
+from agent_server.errors import ProviderError
 from agent_server.providers.local_ports import LOCAL_PORTS, may_listen
 from agent_server.providers.offline import OfflineProvider
 from agent_server.providers.provider import Command, KeyState, ModelInfo, ModelRequest, Provider, ProviderEvents
@@ -36,6 +37,7 @@ LISTED_AFTER_S: Final = 1.0
 """When servers are asked what they have: not while the first prompt is on its way."""
 
 OFFLINE: Final = "offline"
+NO_LIST: Final = "The server does not list its models."
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ class Outside(Protocol):
         """The JSON that a URL of the endpoint gives, or gives for a body that is posted.
 
         Raises:
-            Exception: there was none in time; no text of it holds the key.
+            ProviderError: there was none in time.
         """
 
     async def aclose(self) -> None:
@@ -88,6 +90,7 @@ class Catalog:
         self._served: dict[str, Provider] = {}
         self._backends: dict[str, tuple[Endpoint, Provider]] = {}
         self._infos: dict[str, ModelInfo] = {}
+        self._unlisted_because: dict[str, ProviderError] = {}
         self._found: dict[str, tuple[ListedModel, ...]] = {}
         self._listed: dict[str, tuple[ListedModel, ...]] = {}
         self._offers: Offers | None = None
@@ -185,6 +188,36 @@ class Catalog:
         warning = self.credentials.warning
         return (*((warning,) if warning else ()), *self._loaded().problems)
 
+    def named(self, provider: str) -> tuple[str, tuple[str, ...]]:
+        """What people call a provider, and the variables that may hold its key."""
+        endpoint = self._loaded().endpoint(provider)
+        return (provider, ()) if endpoint is None else (endpoint.title or provider, endpoint.key_variables)
+
+    def taking_keys(self) -> tuple[str, ...]:
+        """The providers that are of no use without a key."""
+        return tuple(endpoint.name for endpoint in self._loaded().endpoints() if endpoint.needs_key)
+
+    async def check_key(self, provider: str, key: str) -> None:
+        """Ask the provider something that only who has a key may ask.
+
+        Raises:
+            ProviderError: it does not take the key, or cannot be asked.
+        """
+        from agent_server.providers.listing import check_path
+
+        endpoint = self._loaded().endpoint(provider)
+        assert endpoint is not None  # it is one of `taking_keys`
+        await self._network().ask(endpoint, endpoint.base_url + check_path(endpoint), key, body=None, timeout_s=LIST_S)
+
+    async def reached(self) -> dict[str, ProviderError | int]:
+        """Each server that can be asked: how many models it lists, or why it does not."""
+        await self.refresh(lists=True)
+        told: dict[str, ProviderError | int] = {name: len(models) for name, models in self._found.items()}
+        for endpoint in self._loaded().to_list():
+            name = endpoint.name
+            told[name] = self._unlisted_because.get(name) or len(self._listed.get(name, ()))
+        return told
+
     def commands(self) -> Sequence[Command]:
         """Those of ``offline``, where it begins; each model's own are told by who serves it."""
         return self._offline.commands() if self.default_model == OFFLINE else ()
@@ -214,20 +247,25 @@ class Catalog:
         return self.provider_of(request.model).stream(request)
 
     def _backend(self, model: str) -> Provider | None:
-        name, colon, model_id = model.partition(":")
-        endpoint = self._offers.endpoint(name, model_id) if colon and self._offers is not None else None
+        name, colon, _ = model.partition(":")
+        endpoint = self._offers.endpoint(name) if colon and self._offers is not None else None
         if endpoint is None:
             return None
-        which = " ".join((name, *sorted(endpoint.quirks)))
-        known = self._backends.get(which)
+        known = self._backends.get(name)
         if known is not None and known[0] == endpoint:
             return known[1]
         backend = self._network().backend(endpoint, lambda: self._key(name), self.info)
-        self._backends[which] = (endpoint, backend)
+        self._backends[name] = (endpoint, backend)
         return backend
 
     def _key(self, provider: str) -> str | None:
-        key = self._offers.key(provider) if self._offers is not None else None
+        """The key to be sent now. One that is missing may have been kept meanwhile: by a login in a terminal."""
+        offers = self._loaded()
+        if offers.missing_key(provider):
+            self.credentials.refresh()
+            if not offers.missing_key(provider):
+                self._compose()
+        key = offers.key(provider)
         return None if key is None else key.value
 
     def _network(self) -> Outside:
@@ -250,15 +288,19 @@ class Catalog:
 
         What other servers list follows in the background, unless that is waited for too: ``lists``.
         """
-        self._begun = True
-        self.credentials.refresh()
-        if self._settings.keyring:
-            await asyncio.to_thread(self.credentials.ask_keyring)
-        await self._look_around()
+        await self.look_around()
         listing = self._spawn(self._list())
         if lists:
             await listing
         return self.configured
+
+    async def look_around(self) -> None:
+        """Look for keys and for servers of this machine, and ask nobody else."""
+        self._begun = True
+        self.credentials.refresh()
+        if self._settings.keyring:
+            await asyncio.to_thread(self.credentials.ask_keyring)
+        await self._find_local()
 
     async def aclose(self) -> None:
         """End what goes on in the background."""
@@ -297,11 +339,11 @@ class Catalog:
             if self._settings.keyring:
                 await asyncio.to_thread(self.credentials.ask_keyring)
                 self._compose()
-            await asyncio.gather(self._look_around(), self._list() if self._unlisted() else asyncio.sleep(0))
+            await asyncio.gather(self._find_local(), self._list() if self._unlisted() else asyncio.sleep(0))
         finally:
             self._offline.ready = True
 
-    async def _look_around(self) -> None:
+    async def _find_local(self) -> None:
         """Find out who is there on this machine, and offer what there is."""
         offers = self._loaded()
         if self._settings.local_models or (offers.explicit is not None and offers.explicit.provider in LOCAL_PORTS):
@@ -336,13 +378,14 @@ class Catalog:
 
         url = endpoint.base_url + list_path(endpoint)
         try:
-            body = await self._network().ask(
-                endpoint, url, self._key(endpoint.name), body=None, timeout_s=LIST_S
-            )
+            body = await self._network().ask(endpoint, url, self._key(endpoint.name), body=None, timeout_s=LIST_S)
             listed = listed_models(endpoint, body)
-        except Exception as error:  # noqa: BLE001  # the table is as good as nothing better
-            _log.info("the models of %s are not listed: %s", endpoint.name, type(error).__name__)
+        except (ProviderError, ValueError) as error:  # what the table says is offered, then
+            unlisted = error if isinstance(error, ProviderError) else ProviderError("raw", NO_LIST)
+            _log.info("the models of %s are not listed: %s", endpoint.name, unlisted.details)
+            self._unlisted_because[endpoint.name] = unlisted
             return
+        self._unlisted_because.pop(endpoint.name, None)
         if listed:
             self._listed[endpoint.name] = listed
 

@@ -53,6 +53,11 @@ def list_path(endpoint: Endpoint) -> str:
     return "/models"
 
 
+def check_path(endpoint: Endpoint) -> str:
+    """What only who has a key is told, behind the endpoint's base URL: most servers' lists, but not everybody's."""
+    return "/key" if endpoint.name == "openrouter" else list_path(endpoint)
+
+
 def listed_models(endpoint: Endpoint, body: Any) -> tuple[ListedModel, ...]:
     """The models of an answer that an agent can use, in the server's order, at most `MAX_MODELS`.
 

@@ -38,12 +38,6 @@ def providers_of(model_id: str) -> tuple[str, ...]:
     return tuple(provider for provider, rows in _rows().items() if model_id in rows)
 
 
-def model_quirks(provider: str, model_id: str) -> frozenset[str]:
-    """Words for what a server wants otherwise for this model."""
-    row = _rows().get(provider, {}).get(model_id, {})
-    return frozenset(row.get("quirks", ()))
-
-
 @cache
 def _rows() -> dict[str, dict[str, Any]]:
     with open(_FILE, "rb") as file:

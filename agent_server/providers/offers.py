@@ -17,7 +17,7 @@ from agent_server.config.tables import ModelTable
 from agent_server.providers.choice import Choice, UnknownModel, chosen
 from agent_server.providers.known import DEFAULT_MODELS, ENDPOINTS, LOCAL_SERVERS, BadAddress, endpoint_named
 from agent_server.providers.listing import MAX_MODELS, ListedModel
-from agent_server.providers.model_table import known_model, known_models, model_quirks
+from agent_server.providers.model_table import known_model, known_models
 from agent_server.providers.provider import KeyState, ModelInfo, Price
 from agent_server.providers.wire import Endpoint
 
@@ -89,16 +89,17 @@ class Offers:
         choices = [(self._choice(name), level) for name, level in entries]
         return tuple((choice, level) for choice, level in choices if choice is not None)
 
-    def endpoint(self, provider: str, model: str | None = None) -> Endpoint | None:
-        """Where a provider's models are served, or one of them that wants something otherwise."""
+    def endpoint(self, provider: str) -> Endpoint | None:
+        """Where a provider's models are served."""
         endpoint = self._endpoints.get(provider)
-        if endpoint is None:
-            return None
-        quirks = frozenset() if model is None else model_quirks(provider, model)
         key = self.key(provider)
-        if key is not None and key.place == _TOKEN_VARIABLE:
-            quirks |= {"bearer"}
-        return replace(endpoint, quirks=endpoint.quirks | quirks) if quirks else endpoint
+        if endpoint is not None and key is not None and key.place == _TOKEN_VARIABLE:
+            return replace(endpoint, quirks=endpoint.quirks | {"bearer"})
+        return endpoint
+
+    def endpoints(self) -> list[Endpoint]:
+        """Every provider that is known here or to the user, and where it is."""
+        return list(self._endpoints.values())
 
     def key(self, provider: str) -> Key | None:
         """The key of a provider, if there is one."""

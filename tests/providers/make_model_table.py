@@ -85,7 +85,6 @@ def row_of(provider: str, model: Mapping[str, Any]) -> dict[str, Any]:
         "images": bool(model.get("supports_vision")),
         "audio": bool(model.get("supports_audio_input")),
         "efforts": _efforts(provider, model),
-        "quirks": _quirks(provider, model),
     }
     if row["output"] is not None and row["window"] is not None and row["output"] >= row["window"]:
         row["output"] = None  # they say the window in both places: the longest answer is not known
@@ -128,10 +127,6 @@ def _efforts(provider: str, model: Mapping[str, Any]) -> list[str]:
     more = [level for level in ("xhigh", "max") if model.get(f"supports_{level}_reasoning_effort")]
     least = ["minimal"] if model.get("supports_minimal_reasoning_effort") else []
     return [*least, "low", "medium", "high", *more]
-
-
-def _quirks(provider: str, model: Mapping[str, Any]) -> list[str]:
-    return []
 
 
 def _whole(value: Any) -> int | None:
