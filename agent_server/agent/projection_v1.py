@@ -212,8 +212,6 @@ class ProjectorV1:
         return [update]
 
     def _estimated(self, event: ContextEstimated) -> list[Update]:
-        if self.retelling:
-            return []
         return [{"sessionUpdate": "usage_update", "used": event.used_tokens, "size": event.window_tokens}]
 
     def _retry(self, event: RetryPlanned) -> list[Update]:

@@ -275,7 +275,7 @@ class UsageReported:
 
 @dataclass(slots=True)
 class ContextEstimated:
-    """How much of the model's context the request takes that is about to be sent; a guess. No part of a replay."""
+    """How much of the model's context the request takes that is about to be sent: a guess."""
 
     used_tokens: int
     window_tokens: int

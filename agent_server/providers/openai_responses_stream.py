@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
+import orjson
+
 from agent_server.conversation.reasoning import Layout
 from agent_server.providers.json_reading import arguments_of, json_of, object_in
+from agent_server.providers.openai_chat_calls import tool_call
 from agent_server.providers.openai_faults import fault_in, named_fault
 from agent_server.providers.openai_usage import responses_usage
 from agent_server.providers.provider import (
@@ -80,7 +83,17 @@ class ResponsesDecoder:
             return ()
         if name == "error":
             raise named_fault(data)
-        event = object_in(json_of(data))
+        try:
+            event = orjson.loads(data)
+            if event["type"] == _TEXT:
+                return self._text(event)
+        except orjson.JSONDecodeError:
+            event = json_of(data)
+        except (AttributeError, IndexError, KeyError, TypeError):
+            pass  # it is something else
+        return self._unusual(name, object_in(event))
+
+    def _unusual(self, name: str, event: dict[str, Any]) -> Sequence[ProviderEvent]:
         kind = event.get("type") or name
         if kind == "error":
             raise fault_in(event)
@@ -147,8 +160,8 @@ class ResponsesDecoder:
 
     def _arguments(self, event: dict[str, Any]) -> list[ProviderEvent]:
         item = self._item(event, "function_call")
-        if "delta" in event:
-            item.arguments.append(event["delta"] or "")
+        if type(event.get("delta")) is str:
+            item.arguments.append(event["delta"])
         elif type(event.get("arguments")) is str:
             item.arguments = [event["arguments"]]
         return []
@@ -257,15 +270,15 @@ class ResponsesDecoder:
         return item
 
     def _note(self, item: _Item, said: dict[str, Any]) -> None:
-        item.call_id = said.get("call_id") or item.call_id
-        item.name = said.get("name") or item.name
+        item.call_id = str(said.get("call_id") or item.call_id)
+        item.name = str(said.get("name") or item.name)
         if type(said.get("arguments")) is str and said["arguments"]:
             item.arguments = [said["arguments"]]
 
     def _call(self, item: _Item, arguments: dict[str, Any], misread: str | None) -> ToolCallRequested:
         item.told = True
         item.call_id = item.call_id or f"{self._prefix}_{self._items.index(item)}"
-        return ToolCallRequested(item.call_id, item.name, arguments, misread)
+        return tool_call(item.call_id, item.name, arguments, misread)
 
     def _layout(self) -> Layout:
         """The pieces of the response. An item keeps its id only beside the thoughts that led to it: with either alone
