@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,7 +24,7 @@ settings.load_profile("steady")
 # The sessions of the agents that are started here are not the user's, nor are their settings, keys and models.
 for _kind in ("STATE", "CONFIG"):
     os.environ[f"XDG_{_kind}_HOME"] = tempfile.mkdtemp(prefix="agent-server-tests-")
-for _variable in (*(variable for variables in KEY_VARIABLES.values() for variable in variables), *URL_VARIABLES.values()):
+for _variable in (*chain.from_iterable(KEY_VARIABLES.values()), *URL_VARIABLES.values()):
     os.environ.pop(_variable, None)
 os.environ["AGENT_SERVER_LOCAL_MODELS"] = "false"
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from agent_server.config.settings import Settings
     from agent_server.providers.catalog import Catalog
-    from agent_server.providers.provider import Provider
 
 WELL: Final = 0
 SOMETHING_IS_WRONG: Final = 1
@@ -123,7 +122,8 @@ async def _models(report: _Report, catalog: Catalog, settings: Settings, *, onli
     reached = await catalog.reached() if online else {}
     if not online:
         await catalog.look_around()
-    report.say(f"keys: {catalog.credentials.path}{'' if os.path.exists(catalog.credentials.path) else ' (there is none)'}")
+    path = catalog.credentials.path
+    report.say(f"keys: {path}{'' if os.path.lexists(path) else ' (there is none)'}")
     for problem in catalog.problems():
         report.complain(problem)
     for state in catalog.key_states():
@@ -139,7 +139,7 @@ async def _models(report: _Report, catalog: Catalog, settings: Settings, *, onli
 def _beginning(report: _Report, catalog: Catalog, settings: Settings) -> None:
     default = catalog.default_model
     if catalog.missing_key(default):
-        title, variables = catalog.named(default.partition(":")[0])
+        _, variables = catalog.named(default.partition(":")[0])
         report.complain(f"the chosen model has no key: set {' or '.join(variables)}, or run agent-server login")
     else:
         report.say(f"model to begin with: {default}")

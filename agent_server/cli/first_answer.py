@@ -83,7 +83,7 @@ def takes_system_prompts(arguments: Sequence[str], environment: Mapping[str, str
 def plain_answer(data: bytes, *, system_prompts: bool = False) -> tuple[bytes, PlainInitialize] | None:
     """The line to answer with and the params that it answers, if that is all of a plain ``initialize`` request.
 
-    ``system_prompts``: whether its models take them.
+    ``system_prompts``: whether the models take them.
     """
     if data.find(b"\n") != len(data) - 1 or not data.startswith(b"{") or b"\\" in data:
         return None
@@ -99,14 +99,16 @@ def plain_answer(data: bytes, *, system_prompts: bool = False) -> tuple[bytes, P
     initialize = plain_initialize(params) if type(params) is dict else None
     if request_id is None or initialize is None:
         return None
-    result = _encoded(initialize_result(Features(system_prompt=system_prompts), initialize.client_capabilities.to_wire()))
+    features = Features(system_prompt=system_prompts)
+    result = _encoded(initialize_result(features, initialize.client_capabilities.to_wire()))
     return f'{{"jsonrpc":"2.0","id":{request_id},"result":{result}}}\n'.encode(), initialize
 
 
 def _nothing_was_chosen(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
     """Whether every setting has its default, as far as anybody could see it in the answer."""
     ours = [name for name in environment if name.startswith("AGENT_SERVER_")]
-    if list(arguments) not in _PLAIN_ARGUMENTS or any(environment[name] not in _UNSEEN.get(name, ()) for name in ours):
+    seen = [name for name in ours if environment[name] not in _UNSEEN.get(name, ())]
+    if list(arguments) not in _PLAIN_ARGUMENTS or seen:
         return False
     try:
         os.stat(user_file_path(environment))

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, Final, Literal, TypeAlias
 
 import orjson
@@ -56,6 +57,8 @@ class Credentials:
         self._from_keyring: dict[str, str] = {}
         self.warning: str | None = None
         """Why the file is not used, where it is there and may not be."""
+        self.keyring_warning: str | None = None
+        """Why the keyring is not used, though it is to be."""
 
     def key(self, provider: str, variables: tuple[str, ...] | None = None) -> Key | None:
         """The key of a provider. ``variables`` may hold it; by default those that are known for it."""
@@ -83,10 +86,11 @@ class Credentials:
         if not self.keyring:
             return
         try:
-            import keyring
+            keyring = import_module("keyring")
         except Exception:  # noqa: BLE001  # an optional package, and what its back ends raise is their own
-            self.warning = self.warning or "the setting keyring is on, but the package keyring cannot be loaded"
+            self.keyring_warning = "the setting keyring is on, but the package keyring cannot be loaded"
             return
+        self.keyring_warning = None
         found: dict[str, str] = {}
         for provider in providers:
             try:
@@ -122,8 +126,7 @@ class Credentials:
         if not self._file():
             return ()
         with self._changing() as keys:
-            gone = tuple(name for name in (providers or tuple(keys)) if keys.pop(name, None) is not None)
-        return gone
+            return tuple(name for name in (providers or tuple(keys)) if keys.pop(name, None) is not None)
 
     def _file(self) -> dict[str, str]:
         if self._stored is None:

@@ -45,8 +45,8 @@ class Settings:
         max_session_tokens: how many tokens a session may read and write; 0: any number.
         local_models: whether servers of models on this machine are looked for.
         keyring: whether keys are looked for in the system's keyring too.
-        first_byte_timeout_s: how long a model may take to begin its answer.
-        idle_stream_timeout_s: how long a model may fall silent within its answer.
+        first_byte_timeout_s: how long a model may take to begin its answer; None: as is usual for its server.
+        idle_stream_timeout_s: how long a model may fall silent within its answer; None: likewise.
         commands_in_editor: whether the editor's terminals run the commands of tools, where it offers them.
         approval_timeout_s: how long the user may think about an approval (Req: AP-13).
         max_frame_bytes: the longest frame that is accepted.
@@ -74,8 +74,8 @@ class Settings:
     max_session_tokens: int = 0
     local_models: bool = True
     keyring: bool = False
-    first_byte_timeout_s: float = 300
-    idle_stream_timeout_s: float = 120
+    first_byte_timeout_s: float | None = None
+    idle_stream_timeout_s: float | None = None
     commands_in_editor: bool = False
     approval_timeout_s: float = 300
     max_frame_bytes: int = 64 * 1024 * 1024
@@ -183,7 +183,8 @@ class _Layers:
     """Settings so far, lowest layer first; each layer replaces what those below it say."""
 
     def __init__(self) -> None:
-        self._values: dict[str, Any] = {setting.name: setting.default for setting in fields(Settings)}
+        defaults = Settings()
+        self._values: dict[str, Any] = {setting.name: getattr(defaults, setting.name) for setting in fields(Settings)}
         self._sources = dict.fromkeys(self._values, "default")
         self._warnings: list[str] = []
 

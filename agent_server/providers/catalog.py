@@ -102,7 +102,7 @@ class Catalog:
         self._begun = False
         self._key_states: tuple[KeyState, ...] = ()
         named = settings.model not in (None, OFFLINE) or settings.providers or settings.rotation
-        if named or any_key(self._environment, self.credentials.stored()):
+        if named or any_key(self._environment, dict.fromkeys(self.credentials.stored(), "")):
             self._compose()
         self.system_prompts = bool(named) or settings.keyring or self.configured
 
@@ -185,8 +185,8 @@ class Catalog:
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong with keys and addresses, in sentences without any value."""
-        warning = self.credentials.warning
-        return (*((warning,) if warning else ()), *self._loaded().problems)
+        warnings = (self.credentials.warning, self.credentials.keyring_warning, *self._loaded().problems)
+        return tuple(warning for warning in warnings if warning is not None)
 
     def named(self, provider: str) -> tuple[str, tuple[str, ...]]:
         """What people call a provider, and the variables that may hold its key."""

@@ -161,8 +161,8 @@ def _price(pricing: dict[str, Any]) -> Price | None:
     read, written = (_dollars(pricing.get(name)) for name in ("prompt", "completion"))
     if read is None or written is None:
         return None
-    cached = [_dollars(pricing.get(name)) for name in ("input_cache_read", "input_cache_write")]
-    return Price(read, written, *cached)
+    cached_read, cached_written = (_dollars(pricing.get(name)) for name in ("input_cache_read", "input_cache_write"))
+    return Price(read, written, cached_read, cached_written)
 
 
 def _dollars(value: Any) -> float | None:

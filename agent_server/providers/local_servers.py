@@ -59,7 +59,8 @@ async def _connects(endpoint: Endpoint) -> bool:
     parts = urlsplit(endpoint.base_url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(parts.hostname, port), PROBE_S if endpoint.local else CONNECT_S)
+        within_s = PROBE_S if endpoint.local else CONNECT_S
+        _, writer = await asyncio.wait_for(asyncio.open_connection(parts.hostname, port), within_s)
     except (OSError, TimeoutError):
         return False
     writer.close()

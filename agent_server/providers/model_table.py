@@ -7,6 +7,7 @@ window, no price, no choice of effort.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
@@ -63,11 +64,5 @@ def _price(row: dict[str, Any]) -> Price | None:
     prices = row.get("price")
     if prices is None:
         return None
-    above = row.get("above")
-    if above is None:
-        return Price(*prices)
-    return Price(*_padded(prices), above_tokens=above[0], above=Price(*above[1:]))
-
-
-def _padded(prices: list[float | None]) -> list[Any]:
-    return prices + [None] * (4 - len(prices))
+    price, above = Price(*prices), row.get("above")
+    return price if above is None else replace(price, above_tokens=above[0], above=Price(*above[1:]))

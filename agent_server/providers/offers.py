@@ -161,7 +161,8 @@ class Offers:
             ids: Iterable[str] = [only or DEFAULT_MODELS.get(name, "")]
         else:
             ids = [*self._listed_ids(name, said), *named]
-        for model_id in list(dict.fromkeys(sorted(ids, key=lambda id_: self._precedence(name, id_, said))))[:MAX_MODELS]:
+        in_order = sorted(dict.fromkeys(ids), key=lambda model_id: self._precedence(name, model_id, said))
+        for model_id in in_order[:MAX_MODELS]:
             if model_id:
                 yield self.info(name, model_id, said.get(model_id))
 
@@ -201,7 +202,7 @@ class Offers:
         states = []
         for name, endpoint in self._endpoints.items():
             key = self.key(name)
-            source = key.source if key is not None else None
+            source: str | None = key.source if key is not None else None
             if not endpoint.needs_key and not self.configured(name) and name not in LOCAL_SERVERS:
                 continue
             if source is None and name in self._found:

@@ -20,7 +20,8 @@ EXEC = [sys.executable, "-m", "agent_server", "exec"]
 
 def environment(home: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AGENT_SERVER_")}
-    return {**kept, "HOME": str(home), "XDG_CONFIG_HOME": str(home), "TERM": "xterm", "AGENT_SERVER_LOCAL_MODELS": "false"}
+    kept["AGENT_SERVER_LOCAL_MODELS"] = "false"
+    return {**kept, "HOME": str(home), "XDG_CONFIG_HOME": str(home), "TERM": "xterm"}
 
 
 @contextmanager

@@ -1,11 +1,11 @@
-"""Makes agent_server/providers/model_table.json anew, from the list of models that comes with the package litellm (MIT).
+"""Makes agent_server/providers/model_table.json anew, from the list of models in the package litellm (MIT).
 
     pip download --no-deps litellm
     unzip -p litellm-*.whl litellm/model_prices_and_context_window_backup.json > models.json
     python tests/providers/make_model_table.py models.json "litellm 1.108.10" > agent_server/providers/model_table.json
 
-Only what an agent can use: models that take tools, are not retired, and have a name of their own. What the list does not
-say is not there; nothing is guessed.
+Only what an agent can use: models that take tools, are not retired, and have a name of their own. What the list does
+not say is not there; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -52,9 +52,10 @@ def sorted_rows(
     """The rows of a provider, the newest first as far as their names tell."""
     rows: dict[str, dict[str, Any]] = {}
     for full, model in listed.items():
-        known = model.get("litellm_provider") == provider and full.startswith(prefix)
         model_id = full.removeprefix(prefix)
-        if known and "/" not in model_id.removeprefix("openai/").removeprefix("qwen/") and usable(model_id, model, today):
+        listed_twice = "/" in model_id and provider != "groq"
+        ours = model.get("litellm_provider") == provider and full.startswith(prefix) and not listed_twice
+        if ours and usable(model_id, model, today):
             rows[model_id] = row_of(provider, model)
     for model_id in sorted(rows, key=_age):
         plain = SNAPSHOT.sub("", model_id)
