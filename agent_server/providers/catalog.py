@@ -100,7 +100,7 @@ class Catalog:
         self._look: asyncio.Task[None] | None = None
         self._later: asyncio.TimerHandle | None = None
         self._begun = False
-        self._key_states: tuple[KeyState, ...] = ()
+        self._key_states: tuple[KeyState, ...] | None = None
         named = settings.model not in (None, OFFLINE) or settings.providers or settings.rotation
         if named or any_key(self._environment, dict.fromkeys(self.credentials.stored(), "")):
             self._compose()
@@ -163,11 +163,7 @@ class Catalog:
         """The models to go round by their ids, each with the level to be set, if one is (Req: MO-03)."""
         if self._offers is None:
             return ()
-        default = {info.provider: info.id for info in reversed(self._models)}
-        entries = [
-            (f"{choice.provider}:{choice.model}" if choice.model else default.get(choice.provider), level)
-            for choice, level in self._offers.rotation()
-        ]
+        entries = [(self._offers.first_of(choice), level) for choice, level in self._offers.rotation()]
         return tuple((model, level) for model, level in entries if model is not None)
 
     def takes_key(self, model: str) -> bool:
@@ -402,9 +398,10 @@ class Catalog:
         real, offline = offers.models(), tuple(self._offline.models())
         models = real + offline if offers.begins() else offline + real
         key_states = offers.key_states()
-        if models == self._models and key_states == self._key_states:
+        told, self._key_states = self._key_states, key_states
+        if models == self._models and told in (None, key_states):
             return
-        self._models, self._key_states = models, key_states
+        self._models = models
         self._infos = {info.id: info for info in models}
         self._served.clear()  # another key may want to be sent otherwise
         for on_changed in tuple(self._watchers):

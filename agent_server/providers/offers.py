@@ -11,7 +11,7 @@ from typing import Final
 
 from agent_server.config.credentials import Credentials, Key
 from agent_server.config.keys import KEY_VARIABLES
-from agent_server.config.levels import without_level
+from agent_server.config.levels import LEVELS, without_level
 from agent_server.config.settings import Settings
 from agent_server.config.tables import ModelTable
 from agent_server.providers.choice import Choice, UnknownModel, chosen
@@ -57,12 +57,10 @@ class Offers:
             else:
                 if endpoint is not None:
                     self._endpoints[name] = endpoint
-        self.explicit = self._choice(settings.model)
+        self.explicit = None if settings.model is None else self._choice(settings.model)
         self._named = self._named_models()
 
-    def _choice(self, text: str | None) -> Choice | None:
-        if text is None:
-            return None
+    def _choice(self, text: str) -> Choice:
         having_key = [name for name in self._endpoints if self.configured(name)]
         choice = chosen(text, self._endpoints, having_key)
         if choice.provider not in self._endpoints:  # its address is wrong
@@ -74,8 +72,9 @@ class Offers:
         named: dict[str, list[str]] = {}
         choices = [Choice(*name.split(":", 1)) for name in self._settings.models]
         choices += [choice for choice, _ in self.rotation()]
-        for choice in (self.explicit, *choices):
-            if choice is not None and choice.model is not None:
+        choices += [self.explicit] if self.explicit is not None else []
+        for choice in choices:
+            if choice.model is not None:
                 named.setdefault(choice.provider, []).append(choice.model)
         return named
 
@@ -85,9 +84,25 @@ class Offers:
         Raises:
             UnknownModel: an entry names nothing.
         """
-        entries = [without_level(entry) for entry in self._settings.rotation]
-        choices = [(self._choice(name), level) for name, level in entries]
-        return tuple((choice, level) for choice, level in choices if choice is not None)
+        return tuple(self._entry(entry) for entry in self._settings.rotation)
+
+    def _entry(self, entry: str) -> tuple[Choice, str | None]:
+        name, level = without_level(entry)
+        try:
+            return self._choice(name), level
+        except UnknownModel:
+            name, _, word = entry.rpartition(":")  # a provider or an id alone, and a level
+            if level is not None or word not in LEVELS:
+                raise
+            return self._choice(name), word
+
+    def first_of(self, choice: Choice) -> str | None:
+        """The id of a model that was chosen; of a provider alone, the model that it begins with, if it has any."""
+        if choice.model is not None:
+            return f"{choice.provider}:{choice.model}"
+        if choice.provider in DEFAULT_MODELS:
+            return f"{choice.provider}:{DEFAULT_MODELS[choice.provider]}"
+        return next((info.id for info in self._of(choice.provider)), None)
 
     def endpoint(self, provider: str) -> Endpoint | None:
         """Where a provider's models are served."""
