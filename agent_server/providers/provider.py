@@ -58,12 +58,17 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars for a million tokens of each kind. Without its own price a cached token costs what any other does."""
+    """US dollars for a million tokens of each kind. Without its own price a cached token costs what any other does.
+
+    ``above``: what all tokens of a request cost instead that reads more than ``above_tokens``.
+    """
 
     input_usd: float
     output_usd: float
     cached_read_usd: float | None = None
     cached_write_usd: float | None = None
+    above_tokens: int = 0
+    above: Price | None = None
 
 
 @dataclass(frozen=True, slots=True)
