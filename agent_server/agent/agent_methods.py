@@ -11,7 +11,8 @@ from agent_server.agent.extension_methods import ExtensionMethods
 from agent_server.agent.features import Features, auth_methods
 from agent_server.agent.history_methods import HistoryMethods
 from agent_server.agent.left import LeftSession
-from agent_server.agent.session_handlers import AgentSession
+from agent_server.agent.model_methods import ModelMethods
+from agent_server.agent.session_handlers import AUTH_REQUIRED, AgentSession
 from agent_server.agent.setup import check_setup, extras_of, invalid, system_prompt_of
 from agent_server.agent.welcome import listed, load_result, new_session_result
 from agent_server.connection.handlers import Deferred, SessionAway, answered, handles
@@ -70,12 +71,10 @@ if TYPE_CHECKING:
     from agent_server.sessions.session import Session
     from agent_server.sessions.spec import SessionSpec
 
-AUTH_REQUIRED: Final = -32000
-
 SESSIONS_PER_PAGE: Final = 50
 
 
-class AgentMethods(ExtensionMethods, HistoryMethods):
+class AgentMethods(ExtensionMethods, HistoryMethods, ModelMethods):
     """Answers for the connection: its sessions come and go here.
 
     Attributes:
@@ -163,6 +162,11 @@ class AgentMethods(ExtensionMethods, HistoryMethods):
             raise RpcError(METHOD_NOT_FOUND, "Method not found", {"details": "there is nothing to log out of"})
         await self._features.login.logout()
 
+    @property
+    def login_offered(self) -> bool:
+        """Whether the client knows a way to log in."""
+        return bool(auth_methods(self._features.login, self.client_capabilities))
+
     def require_login(self) -> None:
         """Let pass who is logged in, or need not be.
 
@@ -172,7 +176,7 @@ class AgentMethods(ExtensionMethods, HistoryMethods):
         login = self._features.login
         if login is None or login.logged_in:
             return
-        if auth_methods(login, self.client_capabilities):
+        if self.login_offered:
             raise RpcError(AUTH_REQUIRED, "Authentication required", {"details": "log in first"})
         details = "a login is needed, and none of its ways works in this client"
         raise RpcError(INTERNAL_ERROR, "Internal error", {"details": details})
@@ -279,8 +283,13 @@ class AgentMethods(ExtensionMethods, HistoryMethods):
     def prompt_result(self, outcome: PromptStopped) -> dict[str, Any]:
         """The answer to a prompt; says which id the prompt's own message has."""
         result: dict[str, Any] = {"stopReason": outcome.stop_reason}
+        ours = {}
         if outcome.message_id is not None:
-            result["_meta"] = {"agent_server": {"messageId": str(outcome.message_id)}}
+            ours["messageId"] = str(outcome.message_id)
+        if outcome.limit is not None:
+            ours["limit"] = outcome.limit
+        if ours:
+            result["_meta"] = {"agent_server": ours}
         return result
 
     def _spec(self, params: Setup) -> SessionSpec:

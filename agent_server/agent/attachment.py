@@ -19,6 +19,7 @@ from agent_server.agent.fitting import encoded, whole
 from agent_server.agent.options import config_options
 from agent_server.agent.projection_v1 import (
     CHUNK_OF_ROLE,
+    NOTICES,
     UNSEEN,
     ProjectorV1,
     location_of,
@@ -26,8 +27,9 @@ from agent_server.agent.projection_v1 import (
     tool_content_of,
 )
 from agent_server.connection.connection import Connection
-from agent_server.conversation.events import Event, MessageInserted, MessageRole, TurnEnded
+from agent_server.conversation.events import Event, MessageInserted, MessageRole, RetryPlanned, TurnEnded
 from agent_server.errors import CapabilityMissing, ConnectionClosed, RpcError
+from agent_server.protocol.extensions import SESSION_RETRY
 from agent_server.protocol.v1.methods import ELICITATION_COMPLETE, ELICITATION_CREATE, SESSION_REQUEST_PERMISSION
 from agent_server.sessions.ports import ApprovalQuestion, Outlet
 
@@ -111,10 +113,28 @@ class ClientAttachment:
             if type(event) is MessageInserted and event.prompt_id in self._own_prompts:
                 self._own_prompts.discard(event.prompt_id)
                 continue
+            if kind is RetryPlanned and (frame := self._retry_in_our_words(event)) is not None:
+                self._held.append(frame)
+                self._held_seqs.append(seq)
+                continue
             for update in self._projector.updates(event):
                 self._held.append(self._head + encoded(update) + b"}}")
                 self._held_seqs.append(seq)
                 self._shown = True
+
+    def _retry_in_our_words(self, event: Any) -> bytes | None:
+        """The notification for a client that takes no notices, and has opted in to ours (Req: TN-13)."""
+        offers = self._connection.offers
+        if offers(NOTICES) or not offers(SESSION_RETRY.capability or ""):
+            return None
+        retry = {
+            "sessionId": self._session_id,
+            "attempt": event.attempt,
+            "delayMs": event.delay_ms,
+            "errorKind": event.kind,
+            "reason": event.details,
+        }
+        return dumps({"jsonrpc": "2.0", "method": SESSION_RETRY.name, "params": retry})
 
     def released(self, seq: int) -> Outlet | None:
         """Everything up to this seq may be shown now; it leaves when the connection hurries."""
@@ -143,9 +163,7 @@ class ClientAttachment:
     def retell(self, merger: HistoryMerger, event: Event) -> int:
         """Send what is complete of the history with this event; the bytes. The same projection tells what follows."""
         self._projector.retelling = True
-        return sum(
-            self.tell(complete) for update in self._projector.updates(event) for complete in merger.add(update)
-        )
+        return sum(self.tell(complete) for update in self._projector.updates(event) for complete in merger.add(update))
 
     def end_retelling(self, merger: HistoryMerger) -> None:
         """Send the rest of the history."""
@@ -277,7 +295,5 @@ def _permission(question: ApprovalQuestion) -> dict[str, Any]:
         call["rawInput"] = raw_of(question.raw_input)
     return {
         "toolCall": call,
-        "options": [
-            {"optionId": option.id, "name": option.name, "kind": option.kind} for option in question.options
-        ],
+        "options": [{"optionId": option.id, "name": option.name, "kind": option.kind} for option in question.options],
     }

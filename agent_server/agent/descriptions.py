@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agent_server.sessions.description import Description
     from agent_server.sessions.session import Session
-
-_BUILTIN: Final = ("offline", "scenario")
 
 
 def described(about: Description) -> dict[str, Any]:
@@ -27,7 +25,7 @@ def described(about: Description) -> dict[str, Any]:
         "messageCount": about.message_count,
         "turnCount": about.turn_count,
         "costUsd": about.cost_usd,
-        "provider": {"id": about.provider_id, "source": "builtin" if about.provider_id in _BUILTIN else "embedded"},
+        "provider": {"id": about.provider_id, "source": about.provider_source},
         "model": about.model,
         "mode": about.mode,
         "config": {

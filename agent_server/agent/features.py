@@ -21,13 +21,25 @@ EXTENSION_METHODS: Final = (
         f"_agent_server/session/{name}"
         for name in ("lookup", "info", "list_live", "open", "detach", "stop", "status", "snapshot", "export")
     ),
+    "_agent_server/session/usage",
+    "_agent_server/session/continue",
     "_agent_server/events/after",
     "_agent_server/events/subscribe",
     "_agent_server/store/prune",
+    "_agent_server/models/list",
+    "_agent_server/model/cycle",
+    "_agent_server/thinking/cycle",
+    "_agent_server/budget/get",
+    "_agent_server/budget/set",
+    "_agent_server/auth/status",
+    "_agent_server/auth/refresh",
 )
-EXTENSION_NOTIFICATIONS: Final = tuple(
-    f"_agent_server/session/{name}"
-    for name in ("created", "status", "restarted", "stopped", "save_failed", "save_recovered")
+EXTENSION_NOTIFICATIONS: Final = (
+    *(
+        f"_agent_server/session/{name}"
+        for name in ("created", "status", "restarted", "stopped", "save_failed", "save_recovered", "retry")
+    ),
+    "_agent_server/auth/status",
 )
 FAULT_METHODS: Final = tuple(f"_agent_server/test/{name}" for name in ("crash", "delay", "clock"))
 

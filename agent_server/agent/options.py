@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from agent_server.sessions.model_choice import level_of, levels_of
 from agent_server.sessions.policy import MODES
 
 if TYPE_CHECKING:
@@ -19,20 +20,40 @@ def mode_state(session: Session) -> dict[str, Any]:
 
 
 def config_options(session: Session) -> list[Any]:
-    """Every option with its value, as plain JSON values. Each listed value can be set now."""
-    models = []
-    for info in session.provider.models():
+    """Every option with its value, as plain JSON values. Each listed value can be set now (Req: MO-01, MO-04).
+
+    The reasoning of a model that knows no levels cannot be chosen, so there is no such option then.
+    """
+    options = [
+        _select("mode", "Mode", "mode", session.policy.mode, _MODE_VALUES),
+        _select("model", "Model", "model", session.model, _models(session)),
+    ]
+    level = level_of(session)
+    if level is not None:
+        levels = [{"value": word, "name": word.capitalize()} for word in levels_of(session.model_info)]
+        options.append(_select("thought_level", "Reasoning", "thought_level", level, levels))
+    return options
+
+
+def _models(session: Session) -> list[dict[str, Any]]:
+    """The models, by who serves them where there are several: flat and grouped are never mixed."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    known = False
+    for info in session.spec.provider.models():
         entry = {"value": info.id, "name": info.name}
         if info.description:
             entry["description"] = info.description
-        models.append(entry)
-    return [
-        _select("mode", "Mode", "mode", session.policy.mode, _MODE_VALUES),
-        _select("model", "Model", "model", session.model, models),
-    ]
+        groups.setdefault(info.provider or info.id, []).append(entry)
+        known = known or info.id == session.model
+    if not known:  # it is offered no more: what is current must be listed all the same
+        info = session.model_info
+        groups.setdefault(info.provider or info.id, []).append({"value": info.id, "name": info.name})
+    if len(groups) == 1 or all(len(models) == 1 for models in groups.values()):
+        return [model for models in groups.values() for model in models]
+    return [{"group": name, "name": name, "options": models} for name, models in groups.items()]
 
 
-def _select(option_id: str, name: str, category: str, value: str, options: list[dict[str, str]]) -> dict[str, Any]:
+def _select(option_id: str, name: str, category: str, value: str, options: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "type": "select",
         "id": option_id,

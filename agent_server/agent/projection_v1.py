@@ -17,6 +17,7 @@ from agent_server.conversation.events import (
     CompactionBegan,
     CompactionFinished,
     CompactionSummaryGrew,
+    ContextEstimated,
     Event,
     MessageInserted,
     MessagePart,
@@ -25,6 +26,7 @@ from agent_server.conversation.events import (
     OptionChanged,
     PlanUpdated,
     PromptReceived,
+    RetryPlanned,
     SessionCreated,
     TerminalOutput,
     TerminalStarted,
@@ -204,9 +206,20 @@ class ProjectorV1:
             return []
         used = event.input_tokens + event.output_tokens
         update: Update = {"sessionUpdate": "usage_update", "used": used, "size": event.window_tokens}
-        if event.cost_usd is not None:
-            update["cost"] = {"amount": event.cost_usd, "currency": "USD"}
+        cost_usd = event.cost_usd if event.session_cost_usd is None else event.session_cost_usd
+        if cost_usd is not None:
+            update["cost"] = {"amount": cost_usd, "currency": "USD"}
         return [update]
+
+    def _estimated(self, event: ContextEstimated) -> list[Update]:
+        return [{"sessionUpdate": "usage_update", "used": event.used_tokens, "size": event.window_tokens}]
+
+    def _retry(self, event: RetryPlanned) -> list[Update]:
+        if self.retelling or not self._offers(NOTICES):  # other clients may be told in our own words
+            return []
+        seconds = f"{event.delay_ms / 1000:.1f} s"
+        description = f"Attempt {event.attempt + 1} follows in {seconds}."
+        return [{"sessionUpdate": "notice", "severity": "warning", "title": event.details, "description": description}]
 
     def _option(self, event: OptionChanged) -> list[Update]:
         changed: Update = {"sessionUpdate": "config_option_update", "configOptions": self.config_options()}
@@ -266,6 +279,8 @@ _PROJECTIONS: Final[dict[type, Callable[[ProjectorV1, Any], list[Update]]]] = {
     TerminalOutput: ProjectorV1._terminal_output,
     PlanUpdated: ProjectorV1._plan,
     UsageReported: ProjectorV1._usage,
+    ContextEstimated: ProjectorV1._estimated,
+    RetryPlanned: ProjectorV1._retry,
     OptionChanged: ProjectorV1._option,
     TitleChanged: ProjectorV1._titled,
     NoticeRaised: ProjectorV1._notice,

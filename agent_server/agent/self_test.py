@@ -29,6 +29,7 @@ class SelfTest:
 
     spec = ToolSpec(
         name="self_test",
+        testing=True,
         description="Exercises the client: permission requests, file reads, questions. For testing editors.",
         parameters={
             "type": "object",
@@ -66,6 +67,7 @@ class SelfTestTerminal:
 
     spec = ToolSpec(
         name="self_test_terminal",
+        testing=True,
         description="Runs a command in a terminal of the client. For testing editors.",
         parameters={
             "type": "object",

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from agent_server.agent.attachment import ClientAttachment
 from agent_server.agent.editor import EditorWorkspace
 from agent_server.agent.fitting import encoded
+from agent_server.agent.options import config_options
 from agent_server.agent.setup import invalid
 from agent_server.errors import SessionNotFound
 from agent_server.providers.provider import Command, Provider
+from agent_server.sessions.model_choice import keep_up
 from agent_server.sessions.policy import MODES
 from agent_server.sessions.spec import Limits, SessionSpec, ToolSet
 from agent_server.sessions.supervisor import SessionSupervisor
@@ -30,6 +32,8 @@ class AgentService:
         choices_for: what a project at this directory may choose for its sessions: a model and limits.
         prune_after_days: after how many days sessions are removed that nobody uses; 0: never.
         env_allow: environment variables that commands get besides the harmless ones.
+        thought_level: how much models reason in new sessions; None: as they like.
+        rotation: what cycling through models goes through: each a model and, where one is to be set, a level.
     """
 
     def __init__(
@@ -42,19 +46,23 @@ class AgentService:
         commands_in_editor: bool = False,
         prune_after_days: int = 0,
         env_allow: Sequence[str] = (),
+        thought_level: str | None = None,
+        rotation: Sequence[tuple[str, str | None]] = (),
     ) -> None:
+        self._thought_level = thought_level
+        self._rotation = tuple(rotation)
         self.supervisor = supervisor
-        self._provider = provider
+        self.provider = provider
         self.tools = tools
         self._choices_for = choices_for
         self._commands_in_editor = commands_in_editor
         self._env_allow = env_allow
         self._prune_after_days = prune_after_days
         self._pruning: asyncio.Task[list[str]] | None = None
-        self._told_commands: Sequence[Command] | None = None
-        self._commands_update: bytes | None = None
+        self._commands_updates: dict[Sequence[Command], bytes | None] = {}
         self.drivers: dict[str, Connection] = {}
         """Which connection is coming back to a session just now, by session id."""
+        provider.watch(self.models_changed)
         supervisor.on_restarted.add(lambda _former, session, _reason: self.bind(session))
 
     def prune_once(self) -> None:
@@ -66,20 +74,34 @@ class AgentService:
         self._pruning = asyncio.get_running_loop().create_task(prune(self.supervisor, self._prune_after_days))
         self._prune_after_days = 0
 
-    def commands_update(self) -> bytes | None:
-        """The update that tells the provider's commands, as JSON text; None where there are none."""
-        commands = self._provider.commands()
-        if commands is not self._told_commands:
-            self._told_commands = commands
-            entries = []
-            for command in commands:
-                entry: dict[str, Any] = {"name": command.name, "description": command.description}
-                if command.hint:
-                    entry["input"] = {"hint": command.hint}
-                entries.append(entry)
-            update = {"sessionUpdate": "available_commands_update", "availableCommands": entries}
-            self._commands_update = encoded(update) if entries else None
-        return self._commands_update
+    def commands_update(self, session: Session) -> bytes | None:
+        """The update that tells the commands that the session understands, as JSON text; None where there are none."""
+        commands = tuple(session.provider.commands())
+        if self.provider.session_commands:
+            from agent_server.sessions.commands import session_commands
+
+            commands += session_commands(session)
+        if not commands:
+            return None
+        update = self._commands_updates.get(commands)
+        if update is None:
+            update = self._commands_updates[commands] = _commands_update(commands)
+        return update
+
+    def models_changed(self) -> None:
+        """Other models are offered now: every session keeps up, and its clients are told."""
+        for session in self.supervisor.live():
+            self._tell_models(session)
+
+    def _tell_models(self, session: Session) -> None:
+        before = session.provider.commands()
+        keep_up(session)
+        update = {"sessionUpdate": "config_option_update", "configOptions": config_options(session)}
+        for attachment in session.log.attachments:
+            if isinstance(attachment, ClientAttachment):
+                attachment.tell(update)
+                if session.provider.commands() != before and (commands := self.commands_update(session)) is not None:
+                    attachment.tell_with_next(commands)
 
     def spec(
         self,
@@ -105,12 +127,14 @@ class AgentService:
         config = extras.get("config") or {}
         return SessionSpec(
             workspace=workspace,
-            provider=self._provider,
+            provider=self.provider,
             tools=self.tools,
             model=extras.get("model") or model,
             limits=Limits(
                 config.get("maxTurnRequests", limits.max_turn_requests),
                 config.get("approvalTimeoutS", limits.approval_timeout_s),
+                limits.max_cost_usd,
+                limits.max_tokens,
             )
             if config
             else limits,
@@ -118,10 +142,12 @@ class AgentService:
             llm_config=extras.get("llmConfig"),
             system_prompt=system_prompt,
             persist=extras.get("persist", True),
+            thought_level=extras.get("thoughtLevel") or self._thought_level,
+            rotation=self._rotation,
         )
 
     def _check_wishes(self, extras: dict[str, Any]) -> None:
-        offered = {"model": [model.id for model in self._provider.models()], "mode": [mode.id for mode in MODES]}
+        offered = {"model": [model.id for model in self.provider.models()], "mode": [mode.id for mode in MODES]}
         for name, ids in offered.items():
             if extras.get(name) not in (None, *ids):
                 raise invalid(f"params._meta.agent_server.{name} is none of the {name}s that are offered")
@@ -140,3 +166,13 @@ class AgentService:
         workspace = session.workspace
         if isinstance(workspace, EditorWorkspace):
             workspace.bind(session.id, lambda: session.trace)
+
+
+def _commands_update(commands: Sequence[Command]) -> bytes:
+    entries = []
+    for command in commands:
+        entry: dict[str, Any] = {"name": command.name, "description": command.description}
+        if command.hint:
+            entry["input"] = {"hint": command.hint}
+        entries.append(entry)
+    return encoded({"sessionUpdate": "available_commands_update", "availableCommands": entries})

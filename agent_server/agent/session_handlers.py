@@ -15,6 +15,7 @@ from agent_server.connection.outcome import INTERNAL_ERROR
 from agent_server.conversation.events import TurnFailure
 from agent_server.conversation.visible import visible
 from agent_server.errors import RpcError, SessionConflict, SessionNotFound
+from agent_server.protocol.extensions import SESSION_CONTINUE
 from agent_server.protocol.v1.methods import (
     SESSION_CANCEL,
     SESSION_PROMPT,
@@ -22,6 +23,7 @@ from agent_server.protocol.v1.methods import (
     SESSION_SET_MODE,
 )
 from agent_server.protocol.v1.needs import UPDATE_CAPABILITIES
+from agent_server.sessions.model_choice import set_level, set_model
 from agent_server.sessions.prompts import Prompt, PromptFailed, PromptOutcome, PromptStopped
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from agent_server.agent.agent_methods import AgentMethods
     from agent_server.agent.service import AgentService
     from agent_server.connection.connection import Connection
+    from agent_server.protocol.extensions.models import ContinueSessionRequest
     from agent_server.protocol.v1.prompt import CancelNotification, PromptRequest, PromptResponse
     from agent_server.protocol.v1.session import (
         SetSessionConfigOptionRequest,
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     from agent_server.sessions.session import Session
 
 MAX_LISTED_CHARS = 1000
+AUTH_REQUIRED = -32000
+MISSING_KEY = "missing_key"
 
 
 class AgentSession:
@@ -143,7 +148,7 @@ class AgentSession:
             self.attachment.tell({"sessionUpdate": "notice", **notice})
 
     def _tell_commands(self) -> None:
-        commands = self._service.commands_update()
+        commands = self._service.commands_update(self.session)
         if commands is not None:
             self.attachment.tell_with_next(commands)
 
@@ -162,13 +167,25 @@ class AgentSession:
         self._service.supervisor.ensure_working(session)
         return answer
 
+    @handles(SESSION_CONTINUE)
+    def continue_session(self, params: ContinueSessionRequest) -> Deferred[PromptResponse]:
+        """Let the model go on with the answer that broke off; answered like a prompt (Req: TN-10)."""
+        if self._methods.needs_login:
+            self._methods.require_login()
+        answer: Deferred[PromptResponse] = Deferred()
+        session = self.session
+        prompt = session.go_on(partial(self._settled, answer), _trace_of(params.meta) if params.meta else None)
+        answer.on_cancel = partial(self._withdrawn, prompt)
+        self._service.supervisor.ensure_working(session)
+        return answer
+
     def _settled(self, answer: Deferred[PromptResponse], outcome: PromptOutcome) -> None:
         if self._settled_meanwhile is not None:
             self._settled_meanwhile.append(partial(self._settled, answer, outcome))
         elif isinstance(outcome, PromptStopped):
             answer.resolve(SESSION_PROMPT.encoded(self._methods.prompt_result(outcome)))
         elif isinstance(outcome, PromptFailed):
-            answer.fail(turn_error(outcome.failure))
+            answer.fail(turn_error(outcome.failure, login_offered=self._methods.login_offered))
         else:
             answer.fail(RpcError(REQUEST_CANCELLED, "Request cancelled", {"details": "the prompt was withdrawn"}))
 
@@ -200,7 +217,12 @@ class AgentSession:
     @handles(SESSION_SET_CONFIG_OPTION)
     def set_config_option(self, params: SetSessionConfigOptionRequest) -> SetSessionConfigOptionResponse:
         """Change one option; gives all of them back."""
-        setters: dict[str, Any] = {"mode": self.session.set_mode, "model": self.session.set_model}
+        session = self.session
+        setters: dict[str, Any] = {
+            "mode": session.set_mode,
+            "model": partial(set_model, session),
+            "thought_level": partial(set_level, session),
+        }
         setter = setters.get(params.config_id)
         if setter is None:
             raise invalid("params.configId is none of the session's options")
@@ -213,8 +235,11 @@ class AgentSession:
         return SESSION_SET_CONFIG_OPTION.encoded({"configOptions": config_options(self.session)})
 
 
-def turn_error(failure: TurnFailure) -> RpcError:
-    """The error object of a failed turn: never a silent end of turn."""
+def turn_error(failure: TurnFailure, *, login_offered: bool = False) -> RpcError:
+    """The error object of a failed turn: never a silent end of turn.
+
+    It asks for a login where a key is missing or was refused, and the client was offered a way to give one.
+    """
     data = {
         "details": failure.details,
         "errorKind": failure.kind,
@@ -223,8 +248,13 @@ def turn_error(failure: TurnFailure) -> RpcError:
         "provider": failure.provider or None,
         "requestId": failure.request_id,
         "retryAfterS": failure.retry_after_s,
+        "reason": failure.reason,
+        "interrupted": failure.interrupted or None,
     }
-    return RpcError(INTERNAL_ERROR, "Internal error", {key: value for key, value in data.items() if value is not None})
+    told = {key: value for key, value in data.items() if value is not None}
+    if login_offered and (failure.kind == "rejected_key" or failure.reason == MISSING_KEY):
+        return RpcError(AUTH_REQUIRED, "Authentication required", told)
+    return RpcError(INTERNAL_ERROR, "Internal error", told)
 
 
 def _trace_of(meta: dict[str, Any]) -> dict[str, str] | None:

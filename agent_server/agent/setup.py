@@ -23,7 +23,7 @@ INVALID_PARAMS: Final = -32602
 
 _PROMPT_MODES: Final[dict[str, Literal["append", "override"]]] = {"append": "append", "override": "override"}
 _OBJECTS: Final = ("metadata", "llmConfig", "config")
-_STRINGS: Final = ("model", "mode")
+_STRINGS: Final = ("model", "mode", "thoughtLevel")
 _CONFIG: Final[dict[str, tuple[type, ...]]] = {"maxTurnRequests": (int,), "approvalTimeoutS": (int, float)}
 
 

@@ -152,11 +152,11 @@ def unstable_router() -> Router:
 
 
 def _usage(usage: TurnUsage) -> dict[str, int]:
-    parts = {
+    return {
+        "totalTokens": usage.input_tokens + usage.output_tokens,  # the others are parts of these
         "inputTokens": usage.input_tokens,
         "outputTokens": usage.output_tokens,
         "thoughtTokens": usage.thought_tokens,
         "cachedReadTokens": usage.cached_read_tokens,
         "cachedWriteTokens": usage.cached_write_tokens,
     }
-    return {"totalTokens": sum(parts.values()), **parts}

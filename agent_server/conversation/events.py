@@ -25,7 +25,10 @@ StopReason: TypeAlias = Literal["end_turn", "max_tokens", "max_turn_requests", "
 """Why a turn ended. A failed turn has an error instead. Spec: prompt-turn."""
 
 MessageRole: TypeAlias = Literal["user", "agent", "thought"]
-TurnOrigin: TypeAlias = Literal["prompt", "queue"]
+TurnOrigin: TypeAlias = Literal["prompt", "queue", "continue", "command"]
+"""``continue``: the model goes on with an answer that broke off. ``command``: the server itself answered; the model
+never hears of it."""
+
 Decision: TypeAlias = Literal["approve", "approve_turn", "approve_session", "reject", "timeout", "cancelled"]
 NoticeSeverity: TypeAlias = Literal["info", "warning", "error"]
 CompactionOutcome: TypeAlias = Literal["completed", "failed", "cancelled"]
@@ -120,7 +123,10 @@ class TurnStarted:
 
 @dataclass(slots=True)
 class TurnFailure:
-    """Why a turn failed: what the prompt's error object will say."""
+    """Why a turn failed: what the prompt's error object will say.
+
+    ``interrupted``: the answer broke off in the middle, and the model can go on with it (Req: TN-11).
+    """
 
     kind: ErrorKind | Literal["internal"]
     details: str
@@ -129,6 +135,8 @@ class TurnFailure:
     http_status: int | None = None
     request_id: str | None = None
     retry_after_s: float | None = None
+    reason: str | None = None
+    interrupted: bool = False
 
 
 @dataclass(slots=True)
@@ -248,7 +256,11 @@ class PlanUpdated:
 
 @dataclass(slots=True)
 class UsageReported:
-    """Tokens of one model call; ``window_tokens`` is the model's context size where known."""
+    """Tokens of one model call; ``window_tokens`` is the model's context size where known.
+
+    What came from a cache or was written to one is part of the input, thoughts are part of the output. ``cost_usd`` is
+    what this call cost, ``session_cost_usd`` all calls until then; None where no price is known.
+    """
 
     input_tokens: int
     output_tokens: int
@@ -257,6 +269,34 @@ class UsageReported:
     thought_tokens: int = 0
     window_tokens: int | None = None
     cost_usd: float | None = None
+    session_cost_usd: float | None = None
+    model: str | None = None
+
+
+@dataclass(slots=True)
+class ContextEstimated:
+    """How much of the model's context the request takes that is about to be sent: a guess."""
+
+    used_tokens: int
+    window_tokens: int
+
+
+@dataclass(slots=True)
+class RetryPlanned:
+    """A model call failed before anything came of it, and is made again after the delay. No part of a replay."""
+
+    attempt: int
+    delay_ms: int
+    kind: ErrorKind
+    details: str
+
+
+@dataclass(slots=True)
+class BudgetChanged:
+    """What the session may spend in all; None: as much as it likes (Req: MO-11)."""
+
+    max_cost_usd: float | None
+    max_tokens: int | None
 
 
 @dataclass(slots=True)
@@ -375,6 +415,9 @@ Event: TypeAlias = (
     | ApprovalClosed
     | PlanUpdated
     | UsageReported
+    | ContextEstimated
+    | RetryPlanned
+    | BudgetChanged
     | OptionChanged
     | TitleChanged
     | SystemPromptSet

@@ -17,6 +17,7 @@ from agent_server.conversation.events import (
     TextRun,
     ToolResultRecorded,
     TurnEnded,
+    TurnOrigin,
     TurnStarted,
 )
 from agent_server.conversation.messages import (
@@ -29,6 +30,12 @@ from agent_server.conversation.messages import (
 from agent_server.conversation.reasoning import ReasoningState
 
 _MAYBE_MEDIA = frozenset({ImagePart, AudioPart, ResourcePart})
+CONTINUE = (
+    "Your last answer broke off. Go on with it exactly where it stopped, without repeating anything and without any"
+    " remark about the interruption."
+)
+"""What the model is told, and nobody else, when it is to go on (Req: TN-10)."""
+
 _ABORTED = "This call did not finish: the turn was cancelled or failed."
 
 
@@ -46,6 +53,7 @@ class ModelContext:
         self._thought: list[str] = []
         self._unanswered: dict[str, str] = {}
         self._turn_start = 0
+        self._origin: TurnOrigin = "prompt"
         self._has_media = False
         self._described: list[ModelMessage] = []
 
@@ -75,7 +83,7 @@ class ModelContext:
 
     def _message(self, event: MessageInserted) -> None:
         self._close_response(())
-        if event.role == "user":
+        if event.role == "user" and self._origin != "continue":
             self._note_media(event.parts)
             self.messages.append(UserMessage(event.parts))
 
@@ -95,6 +103,10 @@ class ModelContext:
 
     def _begin_turn(self, event: TurnStarted) -> None:
         self._turn_start = len(self.messages)
+        self._origin = event.origin
+        if event.origin == "continue":
+            self._close_response(())
+            self.messages.append(UserMessage((TextPart(CONTINUE),)))
 
     def _close_response(
         self, requests: tuple[tuple[str, str, dict[str, object]], ...], reasoning: ReasoningState | None = None
@@ -108,7 +120,8 @@ class ModelContext:
 
     def _end_turn(self, event: TurnEnded) -> None:
         self._close_response(())
-        if event.stop_reason == "refusal":
+        origin, self._origin = self._origin, "prompt"
+        if event.stop_reason == "refusal" or origin == "command":
             del self.messages[self._turn_start :]  # the model goes on as if the prompt had never been
             return
         for call_id, name in self._unanswered.items():  # models refuse a call without its result

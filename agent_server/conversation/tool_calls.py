@@ -45,6 +45,7 @@ class ToolSpec:
     """A tool as a model sees it. ``parameters`` is a JSON Schema of type object.
 
     ``changes`` is True for whatever may change files or run programs: plan mode refuses it and the user is asked.
+    ``testing``: it serves to test editors and is of no use to a real model.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ToolSpec:
     parameters: dict[str, Any]
     kind: ToolKind = ToolKind.OTHER
     changes: bool = False
+    testing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class Calls:
         function = delta.get("function") or {}
         call_id, name, arguments = delta.get("id") or "", function.get("name") or "", function.get("arguments")
         count = len(self._calls)
-        call = self._call(delta.get("index"), str(call_id), bool(name and arguments))
+        call = self._call(delta.get("index"), str(call_id), bool(name) and arguments not in (None, ""))
         call.name = call.name or str(name)
         call.add(arguments)
         return self._complete() if len(self._calls) > count else []
@@ -107,7 +107,11 @@ class Calls:
         if not call_id or call_id in self.ids:
             call_id = f"{self._prefix}_{len(self.ids)}"
         self.ids.append(call_id)
-        arguments, misread = arguments_of(call.text)
-        if not call.name:
-            return ToolCallRequested(call_id, _NAMELESS, {}, "it does not say which tool is meant")
-        return ToolCallRequested(call_id, call.name, arguments, misread)
+        return tool_call(call_id, call.name, *arguments_of(call.text))
+
+
+def tool_call(call_id: str, name: str, arguments: dict[str, Any], misread: str | None) -> ToolCallRequested:
+    """The call; one that names no tool cannot be run either, and needs a name to be told and sent back."""
+    if not name:
+        return ToolCallRequested(call_id, _NAMELESS, {}, "it does not say which tool is meant")
+    return ToolCallRequested(call_id, name, arguments, misread)

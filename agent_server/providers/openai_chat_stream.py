@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, Literal, TypeAlias
 
+import orjson
+
 from agent_server.conversation.reasoning import Layout
 from agent_server.providers.json_reading import json_of, object_in
 from agent_server.providers.openai_chat_calls import Calls
@@ -59,18 +61,18 @@ class ChatDecoder:
             return ()
         if name == "error":
             raise named_fault(data)
-        chunk = json_of(data)
         try:
-            choices = chunk["choices"]
-            if len(choices) == 1 and not chunk.get("usage") and not chunk.get("error"):
-                choice = choices[0]
-                delta = choice["delta"]
-                if len(delta) == 1 and not choice.get("finish_reason"):
-                    text = delta.get("content")
-                    if text and type(text) is str:
-                        self._text_chars += len(text)
-                        return (TextDelta(text),)
-        except (AttributeError, IndexError, KeyError, TypeError):
+            chunk = orjson.loads(data)
+            (choice,) = chunk["choices"]
+            delta = choice["delta"]
+            text = delta.get("content")
+            plain = text and type(text) is str and len(delta) <= ("role" in delta) + 1
+            if plain and not (choice.get("finish_reason") or chunk.get("usage") or chunk.get("error")):
+                self._text_chars += len(text)
+                return (TextDelta(text),)
+        except orjson.JSONDecodeError:
+            chunk = json_of(data)
+        except (AttributeError, KeyError, TypeError, ValueError):
             pass  # it is something else
         return self._guarded(chunk, "delta")
 
@@ -110,7 +112,9 @@ class ChatDecoder:
         for choice in chunk.get("choices") or ():
             self._answered = True
             events += self._delta(choice.get(field) or {})
-            self._finish = choice.get("finish_reason") or self._finish
+            finish = choice.get("finish_reason")
+            if finish and type(finish) is str:
+                self._finish = finish
         usage = chunk.get("usage")
         if usage and type(usage) is dict:
             events.append(chat_usage(usage))

@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
+import orjson
+
 from agent_server.conversation.reasoning import Layout
 from agent_server.providers.json_reading import arguments_of, json_of, object_in
+from agent_server.providers.openai_chat_calls import tool_call
 from agent_server.providers.openai_faults import fault_in, named_fault
 from agent_server.providers.openai_usage import responses_usage
 from agent_server.providers.provider import (
@@ -59,20 +62,6 @@ class ResponsesDecoder:
         self._thought_type = ""
         self._refused = False
         self._reason: Reason | None = None
-        self._handlers: dict[str, Callable[[dict[str, Any]], list[ProviderEvent]]] = {
-            _TEXT: self._text,
-            "response.refusal.delta": self._refusal,
-            "response.reasoning_summary_text.delta": self._thought,
-            "response.reasoning_text.delta": self._thought,
-            "response.function_call_arguments.delta": self._arguments,
-            "response.function_call_arguments.done": self._arguments,
-            "response.output_item.added": self._added,
-            "response.output_item.done": self._done,
-            "response.completed": self._response,
-            "response.incomplete": self._response,
-            "response.failed": self._response,
-            "response.cancelled": self._response,
-        }
 
     def event(self, name: str, data: bytes) -> Sequence[ProviderEvent]:
         """What one event means; its data says which it is, because not every server names it outside."""
@@ -80,17 +69,27 @@ class ResponsesDecoder:
             return ()
         if name == "error":
             raise named_fault(data)
-        event = object_in(json_of(data))
+        try:
+            event = orjson.loads(data)
+            if event["type"] == _TEXT:
+                return self._text(event)
+        except orjson.JSONDecodeError:
+            event = json_of(data)
+        except (AttributeError, IndexError, KeyError, TypeError):
+            pass  # it is something else
+        return self._unusual(name, object_in(event))
+
+    def _unusual(self, name: str, event: dict[str, Any]) -> Sequence[ProviderEvent]:
         kind = event.get("type") or name
         if kind == "error":
             raise fault_in(event)
-        handler = self._handlers.get(kind) if type(kind) is str else None
+        handler = _HANDLERS.get(kind) if type(kind) is str else None
         if handler is None:
             if not kind and event.get("error"):
                 raise fault_in(event)
             return ()
         try:
-            return handler(event)
+            return handler(self, event)
         except (AttributeError, IndexError, KeyError, TypeError) as error:
             raise ValueError(f"no {kind}") from error
 
@@ -147,8 +146,8 @@ class ResponsesDecoder:
 
     def _arguments(self, event: dict[str, Any]) -> list[ProviderEvent]:
         item = self._item(event, "function_call")
-        if "delta" in event:
-            item.arguments.append(event["delta"] or "")
+        if type(event.get("delta")) is str:
+            item.arguments.append(event["delta"])
         elif type(event.get("arguments")) is str:
             item.arguments = [event["arguments"]]
         return []
@@ -257,15 +256,15 @@ class ResponsesDecoder:
         return item
 
     def _note(self, item: _Item, said: dict[str, Any]) -> None:
-        item.call_id = said.get("call_id") or item.call_id
-        item.name = said.get("name") or item.name
+        item.call_id = str(said.get("call_id") or item.call_id)
+        item.name = str(said.get("name") or item.name)
         if type(said.get("arguments")) is str and said["arguments"]:
             item.arguments = [said["arguments"]]
 
     def _call(self, item: _Item, arguments: dict[str, Any], misread: str | None) -> ToolCallRequested:
         item.told = True
         item.call_id = item.call_id or f"{self._prefix}_{self._items.index(item)}"
-        return ToolCallRequested(item.call_id, item.name, arguments, misread)
+        return tool_call(item.call_id, item.name, arguments, misread)
 
     def _layout(self) -> Layout:
         """The pieces of the response. An item keeps its id only beside the thoughts that led to it: with either alone
@@ -291,3 +290,19 @@ class ResponsesDecoder:
             if marks:
                 layout.mark(**marks)
         return layout
+
+
+_HANDLERS: Final[dict[str, Callable[[ResponsesDecoder, dict[str, Any]], list[ProviderEvent]]]] = {
+    _TEXT: ResponsesDecoder._text,
+    "response.refusal.delta": ResponsesDecoder._refusal,
+    "response.reasoning_summary_text.delta": ResponsesDecoder._thought,
+    "response.reasoning_text.delta": ResponsesDecoder._thought,
+    "response.function_call_arguments.delta": ResponsesDecoder._arguments,
+    "response.function_call_arguments.done": ResponsesDecoder._arguments,
+    "response.output_item.added": ResponsesDecoder._added,
+    "response.output_item.done": ResponsesDecoder._done,
+    "response.completed": ResponsesDecoder._response,
+    "response.incomplete": ResponsesDecoder._response,
+    "response.failed": ResponsesDecoder._response,
+    "response.cancelled": ResponsesDecoder._response,
+}

@@ -6,7 +6,7 @@ delta. Nobody changes it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
@@ -58,12 +58,27 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars for a million tokens of each kind. Without its own price a cached token costs what any other does."""
+    """US dollars for a million tokens of each kind. Without its own price a cached token costs what any other does.
+
+    ``above``: what all tokens of a request cost instead that reads more than ``above_tokens``.
+    """
 
     input_usd: float
     output_usd: float
     cached_read_usd: float | None = None
     cached_write_usd: float | None = None
+    above_tokens: int = 0
+    above: Price | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyState:
+    """Whether a provider can be used. ``source`` says where its key is from, in words; never the key."""
+
+    id: str
+    title: str
+    configured: bool
+    source: str | None = None
 
 
 @dataclass(slots=True)
@@ -237,6 +252,10 @@ class Provider(Protocol):
         """A stable word: ``offline``, ``scenario``, ``anthropic``, …"""
 
     @property
+    def source(self) -> str:
+        """Who brought it: ``builtin`` what comes with agent-server, ``embedded`` what a program around it brings."""
+
+    @property
     def system_prompts(self) -> bool:
         """Whether it gives `ModelRequest.system` to its model; else clients may send none."""
 
@@ -259,8 +278,27 @@ class Provider(Protocol):
         """Who serves this model, and is asked from now on: itself, unless it stands for several."""
 
     @property
-    def estimates(self) -> bool:
-        """Whether its models' use of their context is worth an estimate before each request (Req: MO-12)."""
+    def session_commands(self) -> bool:
+        """Whether the server's own slash commands (``/model``, ``/continue``, …) are understood beside its own."""
+
+    @property
+    def self_tests(self) -> bool:
+        """Whether it is to be offered the tools that only serve to test editors."""
+
+    @property
+    def language_model(self) -> bool:
+        """Whether it is a language model: it is told what it is for, and before each request how full its context is
+        about is told (Req: MO-12).
+        """
+
+    def watch(self, on_changed: Callable[[], None]) -> Callable[[], None]:
+        """Call back whenever `models` gives another list; what it returns ends that."""
+
+    def key_states(self) -> Sequence[KeyState]:
+        """Who could serve models, and whether there is a key for it; often nobody (Req: CR-03)."""
+
+    async def refresh(self) -> bool:
+        """Look for keys and servers again; whether any model can be asked (Req: CR-02)."""
 
     def commands(self) -> Sequence[Command]:
         """The slash commands that it understands in a prompt; often none (Req: SK-06)."""
@@ -281,7 +319,10 @@ class SimpleProvider:
     id = "custom"
     system_prompts: bool = False
     ready: bool = True
-    estimates: bool = False
+    language_model: bool = False
+    session_commands: bool = False
+    self_tests: bool = False
+    source: str = "embedded"
 
     def provider_of(self, model: str) -> Provider:
         """Itself."""
@@ -289,6 +330,18 @@ class SimpleProvider:
 
     async def wait_ready(self) -> None:
         """It is ready."""
+
+    def watch(self, on_changed: Callable[[], None]) -> Callable[[], None]:
+        """Its list never changes."""
+        return lambda: None
+
+    def key_states(self) -> Sequence[KeyState]:
+        """It needs none."""
+        return ()
+
+    async def refresh(self) -> bool:
+        """It is there."""
+        return True
 
     def models(self) -> Sequence[ModelInfo]:
         """One model, named like the provider."""

@@ -28,9 +28,7 @@ def begin(session: Session) -> None:
     session.now_lives()
 
 
-def resume(
-    session: Session, repairs: Collection[Event], updated_ms: int, *, damage: str | None = None
-) -> None:
+def resume(session: Session, repairs: Collection[Event], updated_ms: int, *, damage: str | None = None) -> None:
     """Go on behind a log that was read; the session is live. ``damage`` is what the user must know of that log.
 
     What narrows its policy holds on, and nothing that widens it, whatever was before (Req: ST-06, PL-06). ``repairs``
@@ -49,9 +47,7 @@ def resume(
     session.now_lives()
 
 
-def succeed(
-    session: Session, former: Session, repairs: Collection[Event] | None, damage: str | None = None
-) -> None:
+def succeed(session: Session, former: Session, repairs: Collection[Event] | None, damage: str | None = None) -> None:
     """Take the place of an instance that crashed, and its clients with it; the session is live (Req: SM-16).
 
     ``repairs`` and ``damage`` are as for `resume`; no repairs at all say that the log could not be read, and that this
@@ -87,10 +83,12 @@ def _write_beginning(session: Session) -> None:
     roots = tuple(session.workspace.roots)
     created = SessionCreated(session.cwd, roots, created_at, session.model, spec.metadata, spec.llm_config)
     note = SystemNote(session.next_entry_id(), "info", f"Session started at {created_at}.")
-    if spec.system_prompt is None:
-        session.log.append(created, note)
-    else:
-        session.log.append(created, note, SystemPromptSet(spec.system_prompt))
+    more: list[Event] = []
+    if spec.system_prompt is not None:
+        more.append(SystemPromptSet(spec.system_prompt))
+    if spec.thought_level is not None:
+        more.append(OptionChanged("thought_level", spec.thought_level))
+    session.log.append(created, note, *more)
 
 
 def _restore_mode(session: Session, mode: str) -> None:

@@ -70,6 +70,7 @@ class Description:
     llm_config: dict[str, Any] | None = field(repr=False)
     limits: Limits
     provider_id: str
+    provider_source: str
     model: str
     title: str | None
     first_prompt: str | None
@@ -123,6 +124,7 @@ def describe(session: Session) -> Description:
         llm_config=session.record.llm_config,
         limits=session.limits,
         provider_id=session.provider.id,
+        provider_source=session.provider.source,
         model=session.model,
         title=record.title,
         first_prompt=record.first_prompt,

@@ -22,8 +22,10 @@ from agent_server.conversation.events import (
     StopReason,
     TurnEnded,
     TurnFailure,
+    TurnOrigin,
     TurnStarted,
 )
+from agent_server.errors import SessionConflict
 from agent_server.sessions.ports import Attachment
 from agent_server.sessions.prompts import (
     Prompt,
@@ -33,7 +35,8 @@ from agent_server.sessions.prompts import (
     PromptWithdrawnOutcome,
     TurnUsage,
 )
-from agent_server.sessions.turn import Turn
+from agent_server.sessions.spending import check_limits
+from agent_server.sessions.turn import CommandTurn, Turn
 from agent_server.sessions.turn_boundary import guarded
 from agent_server.sessions.turn_scope import TurnCancelled, TurnScope
 
@@ -72,10 +75,26 @@ class PromptQueue:
         sender: Attachment | None,
         trace: Mapping[str, str] | None,
     ) -> Prompt:
-        """Take a prompt in. It starts at once when nothing runs, and waits its turn otherwise."""
+        """Take a prompt in. It starts at once when nothing runs, and waits its turn otherwise.
+
+        Raises:
+            SessionConflict: the session may not spend any more (see `check_limits`).
+        """
+        origin: TurnOrigin = "prompt"
+        run = None
+        if self._session.spec.provider.session_commands:
+            from agent_server.sessions.commands import CONTINUE, command_of
+
+            command = command_of(self._session, parts)
+            if command is not None:
+                name, run = command
+                goes_on = name == CONTINUE and self._session.record.continuable and not self.busy
+                origin = "continue" if goes_on else "command"
+        if origin != "command" and self._session.record.usage is not None:
+            check_limits(self._session)
         record = self._session.record
         record.prompts += 1
-        prompt = Prompt(record.prompts, parts, on_settled, trace)
+        prompt = Prompt(record.prompts, parts, on_settled, trace, origin, run if origin == "command" else None)
         if sender is not None:
             sender.own_prompt(prompt.prompt_id)
         received = PromptReceived(prompt.prompt_id, parts)
@@ -84,9 +103,28 @@ class PromptQueue:
         else:
             self._log.append(received)
             self._waiting.append(prompt)
+        self._awake()
+        return prompt
+
+    def go_on(self, on_settled: Callable[[PromptOutcome], None], trace: Mapping[str, str] | None) -> Prompt:
+        """Let the model go on with the answer that broke off last; nobody says anything (Req: TN-10).
+
+        Raises:
+            SessionConflict: ``turn_active``, ``nothing_to_continue``, or it may not spend any more.
+        """
+        if self.busy:
+            raise SessionConflict("turn_active", "a turn is running")
+        if not self._session.record.continuable:
+            raise SessionConflict("nothing_to_continue", "the last answer did not break off")
+        check_limits(self._session)
+        prompt = Prompt(0, (), on_settled, trace, "continue")
+        self._begin_turn(prompt)
+        self._awake()
+        return prompt
+
+    def _awake(self) -> None:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
-        return prompt
 
     def withdraw(self, prompt: Prompt) -> None:
         """Its asker no longer wants it: a waiting prompt is removed, a running one cancelled."""
@@ -152,19 +190,21 @@ class PromptQueue:
         """The prompt is running from now on; the worker takes it from here."""
         session = self._session
         session.record.turns += 1
-        prompt.message_id = session.next_entry_id()
         prompt.state = "running"
         self.running = prompt  # before the log, which may break: a crash answers the running prompt (promise P1)
-        self._log.append(
-            *received,
-            TurnStarted(session.record.turns, "prompt"),
-            MessageInserted(prompt.message_id, "user", prompt.parts, prompt.prompt_id),
-        )
+        started = TurnStarted(session.record.turns, prompt.origin)
+        if prompt.parts or received or prompt.prompt_id:
+            prompt.message_id = session.next_entry_id()
+            said = MessageInserted(prompt.message_id, "user", prompt.parts, prompt.prompt_id)
+            self._log.append(*received, started, said)
+        else:
+            self._log.append(started)
         session.turn_begun()
 
     async def _run_turn(self, task: asyncio.Task[Any]) -> None:
-        prompt, turn = self.running, Turn(self._session, self._session.record.turns)
+        prompt = self.running
         assert prompt is not None
+        turn = _turn_of(prompt, self._session)
         stop_reason: StopReason | None = "cancelled"
         failure: TurnFailure | None = None
         try:
@@ -193,10 +233,13 @@ class PromptQueue:
     ) -> None:
         """The single place where a turn ends, whichever way (Req: TN-07)."""
         session = self._session
+        if failure is not None:
+            self._log.flush()
+            failure.interrupted = session.record.broke_off
         outcome: PromptOutcome = (
             PromptFailed(failure)
             if failure is not None
-            else PromptStopped(stop_reason or "cancelled", prompt.message_id, turn.usage)
+            else PromptStopped(stop_reason or "cancelled", prompt.message_id, turn.usage, turn.limit)
         )
         session.turn_ending(failure)
         seq = self._log.append(TurnEnded(turn.turn_id, stop_reason, failure))
@@ -212,3 +255,9 @@ class PromptQueue:
         else:
             self._log.when_visible(seq, lambda: prompt.settle(outcome))
         session.entry_changed()
+
+
+def _turn_of(prompt: Prompt, session: Session) -> Turn:
+    if prompt.command is None:
+        return Turn(session, session.record.turns)
+    return CommandTurn(session, session.record.turns, prompt.command)

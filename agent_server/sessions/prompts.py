@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from agent_server.conversation.content import Part
-from agent_server.conversation.events import StopReason, TurnFailure
+from agent_server.conversation.events import StopReason, TurnFailure, TurnOrigin
 from agent_server.providers.provider import Usage
+from agent_server.sessions.spending import LimitReached
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,15 @@ class TurnUsage:
 
 @dataclass(frozen=True, slots=True)
 class PromptStopped:
-    """The turn ended; the prompt is answered with this stop reason. ``usage``: None where the provider told none."""
+    """The turn ended; the prompt is answered with this stop reason.
+
+    ``usage``: None where the provider told none. ``limit``: what the session may spend was reached.
+    """
 
     stop_reason: StopReason
     message_id: int | None = None
     usage: TurnUsage | None = None
+    limit: LimitReached | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +65,11 @@ PromptState: TypeAlias = Literal["waiting", "running", "settled"]
 class Prompt:
     """One accepted prompt. ``on_settled`` hears its outcome once (Req: TN-01, TN-04).
 
-    ``trace`` is the trace context that it came with; it is passed on and never looked into.
+    ``trace`` is the trace context that it came with; it is passed on and never looked into. ``parts`` are empty where
+    nobody said anything. ``command`` gives the answer where the server itself answers, and no model.
     """
 
-    __slots__ = ("_on_settled", "message_id", "parts", "prompt_id", "state", "trace")
+    __slots__ = ("_on_settled", "command", "message_id", "origin", "parts", "prompt_id", "state", "trace")
 
     def __init__(
         self,
@@ -71,7 +77,11 @@ class Prompt:
         parts: tuple[Part, ...],
         on_settled: Callable[[PromptOutcome], None],
         trace: Mapping[str, str] | None = None,
+        origin: TurnOrigin = "prompt",
+        command: Callable[[], str] | None = None,
     ) -> None:
+        self.origin: TurnOrigin = origin
+        self.command = command
         self.prompt_id = prompt_id
         self.parts = parts
         self.trace = trace

@@ -12,6 +12,7 @@ from agent_server.conversation.events import (
     ApprovalClosed,
     ApprovalOpened,
     ArchivedChanged,
+    BudgetChanged,
     MessageInserted,
     OptionChanged,
     RootsChanged,
@@ -19,11 +20,14 @@ from agent_server.conversation.events import (
     SystemPromptSet,
     TextRun,
     TitleChanged,
+    TurnEnded,
+    TurnStarted,
     UsageReported,
 )
 from agent_server.conversation.model_context import ModelContext
 from agent_server.conversation.visible import visible
 from agent_server.sessions.policy import ASK
+from agent_server.sessions.spending import UsageTotals
 
 if TYPE_CHECKING:
     from agent_server.conversation.system_prompt import SystemPrompt
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
 TITLE_CHARS: Final = 100
 PREVIEW_CHARS: Final = 200
 _HEARD_CHARS: Final = 4 * TITLE_CHARS
+MIN_CUT_CHARS: Final = 10
+_CUT: Final = ("max_tokens", "max_turn_requests")
 
 
 class Record(ModelContext):
@@ -58,7 +64,10 @@ class Record(ModelContext):
     model: str | None = None
     metadata: dict[str, Any] | None = None
     llm_config: dict[str, Any] | None = None
-    cost_usd: float | None = None
+    thought_level: str | None = None
+    usage: UsageTotals | None = None
+    budget: BudgetChanged | None = None
+    continuable: bool = False
     system_prompt: SystemPrompt | None = None
     _answer: str = ""
     _answer_id: int = 0
@@ -75,6 +84,21 @@ class Record(ModelContext):
         for name in ("entries", "prompts", "turns", "tool_calls", "terminals"):
             setattr(record, name, getattr(self, name))
         return record
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What its model calls cost so far; None where no price is known (Req: MO-08)."""
+        return self.usage.cost_usd if self.usage is not None else None
+
+    @property
+    def broke_off(self) -> bool:
+        """Whether the response that is not complete has said enough to go on with (Req: TN-11)."""
+        said = 0
+        for piece in self._text:
+            said += len(piece)
+            if said > MIN_CUT_CHARS:
+                return True
+        return False
 
     @property
     def message_count(self) -> int:
@@ -128,13 +152,28 @@ class Record(ModelContext):
             self.mode = event.value
         elif event.option_id == "model":
             self.model = event.value
+        elif event.option_id == "thought_level":
+            self.thought_level = event.value
 
     def _system_prompt(self, event: SystemPromptSet) -> None:
         self.system_prompt = event.prompt
 
     def _usage(self, event: UsageReported) -> None:
-        if event.cost_usd is not None:
-            self.cost_usd = (self.cost_usd or 0.0) + event.cost_usd
+        self.usage = (self.usage or UsageTotals()).plus(event)
+
+    def _budget(self, event: BudgetChanged) -> None:
+        self.budget = event
+
+    def _begin_turn(self, event: TurnStarted) -> None:
+        super()._begin_turn(event)
+        if event.origin != "command":
+            self.continuable = False
+
+    def _end_turn(self, event: TurnEnded) -> None:
+        if self._origin != "command":
+            cut = event.failure is not None and event.failure.interrupted
+            self.continuable = cut or event.stop_reason in _CUT
+        super()._end_turn(event)
 
     def _approval_opened(self, event: ApprovalOpened) -> None:
         self.approval_subjects[event.tool_call_id] = event.subject
@@ -153,6 +192,9 @@ Record.folds = {
     OptionChanged: Record._option,
     SystemPromptSet: Record._system_prompt,
     UsageReported: Record._usage,
+    BudgetChanged: Record._budget,
+    TurnStarted: Record._begin_turn,
+    TurnEnded: Record._end_turn,
     ArchivedChanged: Record._archived,
     ApprovalOpened: Record._approval_opened,
     ApprovalClosed: Record._approval_closed,

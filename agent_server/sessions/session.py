@@ -35,6 +35,7 @@ from agent_server.sessions.timestamps import later, now_ms, rfc3339
 
 if TYPE_CHECKING:
     from agent_server.conversation.system_prompt import SystemPrompt
+    from agent_server.sessions.context_gauge import ContextGauge
     from agent_server.sessions.description import Description, Snapshot
     from agent_server.tools.ports import Workspace
 
@@ -65,7 +66,8 @@ class Session:
         self.alias = alias
         self.spec = spec
         self.workspace = spec.workspace
-        self.provider = spec.provider
+        self.provider = spec.provider.provider_of(model.id)
+        self.model_chosen = spec.model is not None
         self.tools = spec.tools
         self.limits = spec.limits
         self.restarts = 0
@@ -83,6 +85,7 @@ class Session:
         self.approvals = Approvals(log, self.policy, spec.limits.approval_timeout_s, self.touch)
         self._entries = entries
         self._on_status = on_status
+        self.gauge: ContextGauge | None = None
         self._active_tools: dict[str, str] = {}
         self._prompts = PromptQueue(self)
 
@@ -117,12 +120,6 @@ class Session:
     def window_tokens(self) -> int | None:
         """The context size of the model, where known."""
         return self.model_info.window_tokens
-
-    @property
-    def system(self) -> str:
-        """What the model is told beforehand."""
-        prompt = self.record.system_prompt
-        return prompt.joined("") if prompt is not None else ""
 
     @property
     def status(self) -> str:
@@ -237,11 +234,23 @@ class Session:
 
         Raises:
             SessionNotFound: the session is being closed.
+            SessionConflict: it may not spend any more (see `check_limits`).
         """
         if self.lifecycle is not Lifecycle.LIVE:
             raise SessionNotFound(self.id)
         self.touch()
         return self._prompts.accept(parts, on_settled, sender, trace)
+
+    def go_on(self, on_settled: Callable[[PromptOutcome], None], trace: Mapping[str, str] | None = None) -> Prompt:
+        """Let the model go on with the answer that broke off last (Req: TN-10).
+
+        Raises:
+            SessionNotFound: the session is being closed.
+            SessionConflict: ``turn_active``, ``nothing_to_continue``, or it may not spend any more.
+        """
+        if self.lifecycle is not Lifecycle.LIVE:
+            raise SessionNotFound(self.id)
+        return self._prompts.go_on(on_settled, trace)
 
     def withdraw(self, prompt: Prompt) -> None:
         """Its asker no longer wants it: a waiting prompt is removed, a running one cancelled."""
@@ -294,22 +303,6 @@ class Session:
         self.log.append(OptionChanged("mode", mode))
         self.touch()
         self._announce(before)
-
-    def set_model(self, model: str) -> None:
-        """Change the model; applies from the next model request, the conversation stays.
-
-        Raises:
-            ValueError: the model is not offered.
-        """
-        for info in self.provider.models():
-            if info.id == model:
-                break
-        else:
-            raise ValueError("unknown model")
-        if model != self.model_info.id:
-            self.model_info = info
-            self.log.append(OptionChanged("model", model))
-            self.touch()
 
     def set_title(self, title: str) -> None:
         """Name the session; the name is never replaced by one of ours (Req: ST-16).

@@ -28,10 +28,16 @@ class ToolSet(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a session may spend. ``approval_timeout_s``: how long a question to the user may stand."""
+    """What a session may spend. ``approval_timeout_s``: how long a question to the user may stand.
+
+    ``max_cost_usd`` and ``max_tokens`` are for all of its model calls; None: as much as it likes. They hold until the
+    session is given others.
+    """
 
     max_turn_requests: int = 100
     approval_timeout_s: float = 300.0
+    max_cost_usd: float | None = None
+    max_tokens: int | None = None
 
 
 @dataclass(slots=True)
@@ -39,6 +45,8 @@ class SessionSpec:
     """What a session is made from (Req: SM-21).
 
     ``workspace`` holds the roots. ``metadata`` and ``llm_config`` are the creator's own, given back as they came.
+    ``rotation`` is what cycling through models goes through: a model and, where one is to be set, a level of reasoning.
+    ``thought_level`` is the level that a new session starts with; None: the model's own.
     ``model`` is what a new session starts with; one that is opened again keeps its own, while that is offered. Its
     system prompt stays too, where ``system_prompt`` is None. Without ``persist`` nothing of it is ever written (ST-18).
     """
@@ -52,6 +60,8 @@ class SessionSpec:
     llm_config: dict[str, Any] | None = field(default=None, repr=False)
     system_prompt: SystemPrompt | None = None
     persist: bool = True
+    thought_level: str | None = None
+    rotation: tuple[tuple[str, str | None], ...] = ()
 
 
 def choose_model(spec: SessionSpec, *preferred: str | None) -> ModelInfo:

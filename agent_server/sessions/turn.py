@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from agent_server.conversation import events as conversation_events
 from agent_server.conversation.content import encodable
 from agent_server.conversation.events import (
+    ContextEstimated,
     MessagePart,
     MessageRole,
     ModelResponded,
@@ -29,17 +31,23 @@ from agent_server.providers.provider import (
     PartDelta,
     PlanProposed,
     ProviderEvent,
+    RetryPlanned,
     TextDelta,
     ThoughtDelta,
     ToolCallRequested,
     Usage,
     UsageSoFar,
 )
+from agent_server.sessions.instructions import instructions_of
+from agent_server.sessions.model_choice import effort_of
 from agent_server.sessions.prompts import TurnUsage
+from agent_server.sessions.spending import COST_DIGITS, LimitReached, cost_of, limit_reached, sentence_of
 from agent_server.sessions.tool_runner import ToolRun, end_unstarted, run_tools
 from agent_server.sessions.turn_scope import TurnCancelled, TurnScope
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent_server.sessions.compactions import CompactionEvent, Compactions
     from agent_server.sessions.session import Session
 
@@ -63,6 +71,7 @@ class Turn:
         self._reasoning: ReasoningState | None = None
         self._call_usage: Usage | None = None
         self.usage: TurnUsage | None = None
+        self.limit: LimitReached | None = None
 
     async def run(self, scope: TurnScope) -> StopReason:
         """Work until the model is done, or the limit of model requests is reached (Req: TN-12).
@@ -74,6 +83,8 @@ class Turn:
         self._scope = scope
         try:
             for _ in range(self._session.limits.max_turn_requests):
+                if self.usage is not None and self._spent():
+                    break
                 finished, calls = await self._ask_model()
                 goes_on = bool(calls) or finished.reason == "pause"
                 if goes_on or self._reasoning is not None:  # else the end of the turn ends the response too
@@ -88,6 +99,16 @@ class Turn:
             if self._compactions is not None:
                 self._compactions.end_open(cancelled=scope.cancelled)
 
+    def _spent(self) -> bool:
+        """Whether the session has reached a limit; its people are told (Req: MO-11)."""
+        self.limit = limit_reached(self._session)
+        if self.limit is None:
+            return False
+        from agent_server.sessions.notices import raise_notice
+
+        raise_notice(self._session.log, "warning", sentence_of(self._session, self.limit))
+        return True
+
     def _end_response(self, calls: list[ToolRun]) -> None:
         requests = tuple((run.provider_call_id, run.name, run.raw_input) for run in calls)
         self._session.log.append(ModelResponded(requests, self._reasoning))
@@ -98,14 +119,21 @@ class Turn:
             await session.provider.wait_ready()
             self._scope.check()
         info = session.model_info
+        tools = session.tools.specs
+        if not session.provider.self_tests:
+            tools = [spec for spec in tools if not spec.testing]
         request = ModelRequest(
             model=info.id,
             messages=session.log.context.messages_for(images=info.images, audio=info.audio),
-            tools=session.tools.specs,
-            system=session.system,
+            tools=tools,
+            system=instructions_of(session),
             cwd=session.workspace.cwd,
             trace=session.trace,
+            effort=effort_of(session),
+            session_id=session.id,
         )
+        if session.provider.language_model:
+            self._estimate(request)
         calls: list[ToolRun] = []
         self._reasoning = self._call_usage = None
         try:
@@ -172,20 +200,40 @@ class Turn:
             from agent_server.sessions.notices import raise_notice
 
             raise_notice(session.log, event.severity, event.title, event.description)
+        elif isinstance(event, RetryPlanned):
+            delay_ms = round(event.delay_s * 1000)
+            session.log.append(conversation_events.RetryPlanned(event.attempt, delay_ms, event.kind, event.details))
         elif isinstance(event, CompactionStarted | CompactionSummary | CompactionEnded):
             self._compact(event)
 
+    def _estimate(self, request: ModelRequest) -> None:
+        session, window_tokens = self._session, self._session.window_tokens
+        if window_tokens is None:
+            return
+        if session.gauge is None:
+            from agent_server.sessions.context_gauge import ContextGauge
+
+            session.gauge = ContextGauge()
+        session.log.append(ContextEstimated(session.gauge.estimate(request), window_tokens))
+
     def _count(self, event: Usage) -> None:
+        session = self._session
         self.usage = (self.usage or TurnUsage()).plus(event)
-        self._session.log.append(
+        cost_usd = cost_of(event, session.model_info)
+        so_far = session.record.cost_usd
+        if session.gauge is not None:
+            session.gauge.measured(event.input_tokens, event.output_tokens)
+        session.log.append(
             UsageReported(
                 event.input_tokens,
                 event.output_tokens,
                 event.cached_read_tokens,
                 event.cached_write_tokens,
                 event.thought_tokens,
-                self._session.window_tokens,
-                event.cost_usd,
+                session.window_tokens,
+                cost_usd,
+                so_far if cost_usd is None else round((so_far or 0.0) + cost_usd, COST_DIGITS),
+                session.model,
             )
         )
 
@@ -221,6 +269,19 @@ class Turn:
                 self._session.log.append(
                     ToolResultRecorded(run.tool_call_id, run.provider_call_id, run.name, run.result_parts, run.is_error)
                 )
+
+
+class CommandTurn(Turn):
+    """The work on a prompt that the server itself answers: ``command`` gives the answer."""
+
+    def __init__(self, session: Session, turn_id: int, command: Callable[[], str]) -> None:
+        super().__init__(session, turn_id)
+        self._command = command
+
+    async def run(self, scope: TurnScope) -> StopReason:
+        """Say what the command has to say; no model hears of it."""
+        self._say("agent", self._command())
+        return "end_turn"
 
 
 def _stop_reason(finished: Finished) -> StopReason:

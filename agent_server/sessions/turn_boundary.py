@@ -43,6 +43,10 @@ async def guarded(turn: Turn, scope: TurnScope) -> tuple[StopReason | None, Turn
 
 
 def _provider_failure(error: ProviderError) -> TurnFailure:
+    if error.raw and logger.isEnabledFor(logging.WARNING):
+        from agent_server.conversation.redaction import redacted_text
+
+        logger.warning("%s could not answer (%s): %s", error.provider, error.kind, redacted_text(error.raw))
     return TurnFailure(
         error.kind,
         error.details,
@@ -51,4 +55,5 @@ def _provider_failure(error: ProviderError) -> TurnFailure:
         error.http_status,
         error.request_id,
         error.retry_after_s,
+        error.reason,
     )

@@ -187,5 +187,3 @@ class TerminalWriter(Protocol):
 
     def close(self, status: ExitStatus) -> None:
         """The command ended."""
-
-

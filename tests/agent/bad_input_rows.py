@@ -77,10 +77,23 @@ BASES: dict[str, dict[str, Any]] = {
     "_agent_server/session/export": {"sessionId": "$SESSION"},
     "_agent_server/events/after": {"sessionId": "$SESSION"},
     "_agent_server/store/prune": {"days": 30},
+    "_agent_server/session/usage": {"sessionId": "$SESSION"},
+    "_agent_server/session/continue": {"sessionId": "$SESSION"},
+    "_agent_server/models/list": {"sessionId": "$SESSION"},
+    "_agent_server/model/cycle": {"sessionId": "$SESSION"},
+    "_agent_server/thinking/cycle": {"sessionId": "$SESSION"},
+    "_agent_server/budget/get": {"sessionId": "$SESSION"},
+    "_agent_server/budget/set": {"sessionId": "$SESSION"},
 }
 """The least that each method takes."""
 
-ALL_METHODS = (*BASES, "logout", "_agent_server/session/list_live")
+ALL_METHODS = (
+    *BASES,
+    "logout",
+    "_agent_server/session/list_live",
+    "_agent_server/auth/status",
+    "_agent_server/auth/refresh",
+)
 
 REQUIRED: dict[str, list[tuple[str, str]]] = {
     "initialize": [("protocolVersion", "an integer")],
@@ -104,6 +117,13 @@ REQUIRED: dict[str, list[tuple[str, str]]] = {
     "_agent_server/session/export": [("sessionId", "a string")],
     "_agent_server/events/after": [("sessionId", "a string")],
     "_agent_server/store/prune": [("days", "an integer")],
+    "_agent_server/session/usage": [("sessionId", "a string")],
+    "_agent_server/session/continue": [("sessionId", "a string")],
+    "_agent_server/models/list": [("sessionId", "a string")],
+    "_agent_server/model/cycle": [("sessionId", "a string")],
+    "_agent_server/thinking/cycle": [("sessionId", "a string")],
+    "_agent_server/budget/get": [("sessionId", "a string")],
+    "_agent_server/budget/set": [("sessionId", "a string")],
 }
 """Fields that must be there, and what they must be."""
 
@@ -123,6 +143,7 @@ STRICT_OPTIONAL: dict[str, list[tuple[str, str]]] = {
         ("additionalDirectories", "an array or null"),
     ],
     "_agent_server/session/stop": [("sessionId", "a string or null"), ("instanceId", "a string or null")],
+    "_agent_server/budget/set": [("maxCostUsd", "a number or null"), ("maxTokens", "an integer or null")],
 }
 """Fields that may be left out, but not be wrong."""
 
@@ -143,7 +164,9 @@ def _of_another_type() -> Iterator[Row]:
                 for kind, value in KINDS:
                     if kind in expected or (value is None and field in NULL_IS_EMPTY):
                         continue
-                    if kind == "a number" and expected == "an integer":
+                    if kind == "a number" and expected.startswith("an integer"):
+                        continue
+                    if kind.startswith("a number") and expected.startswith("a number"):
                         continue
                     wanted = 'a string, unless type is "boolean"' if value is True and field == "value" else expected
                     if value is True and field == "value":

@@ -20,7 +20,7 @@ NEWER = UnknownEvent("mood_changed", {"mood": "cheerful", "entry_id": 99})
 
 async def talked(home: House, cwd: str) -> str:
     """A session of one turn, closed."""
-    model = home.service._provider
+    model = home.service.provider
     assert isinstance(model, PuppetModel)
     client = await home.connect()
     session_id = await client.new_session(cwd)

@@ -62,7 +62,7 @@ async def test_with_the_switch_a_turn_says_its_tokens_and_its_plan_has_an_id(tmp
         model.finish(1, PlanProposed((PlanEntry("do it"),)), Usage(5, 6, 7, 8, 9), "done")
         usage = (await client.answer(prompt))["result"]["usage"]
         assert usage == {
-            "totalTokens": 35,
+            "totalTokens": 11,
             "inputTokens": 5,
             "outputTokens": 6,
             "thoughtTokens": 9,

@@ -197,12 +197,18 @@ async def turns(count: int) -> None:
 class Model(SimpleProvider):
     """Plays the responses, one after another, and then ends every turn at once."""
 
+    session_commands = True
+    language_model = True
+
     def __init__(self, script: Script, stuck: asyncio.Event) -> None:
         self._left = list(script.responses)
         self._stuck = stuck
 
     def models(self) -> Sequence[ModelInfo]:
-        return (ModelInfo("m", "M", None, 1000), ModelInfo("l", "L", None, 2000))
+        return (
+            ModelInfo("m", "M", None, 1000, efforts=("low", "high")),
+            ModelInfo("l", "L", None, 2000, efforts=("high",)),
+        )
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
         for pause, step in self._left.pop(0) if self._left else ():

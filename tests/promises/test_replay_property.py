@@ -17,6 +17,7 @@ from agent_server.client.entries import CompactionEntry, Entry, Message, ToolCal
 from agent_server.client.transcript import Transcript
 from agent_server.conversation.content import ImagePart
 from agent_server.conversation.events import PlanEntry
+from agent_server.conversation.reasoning import ReasoningState
 from agent_server.errors import ProviderError
 from agent_server.protocol.v1.content import ContentBlock, ImageContent, ResourceLink, TextContent
 from agent_server.providers.provider import (
@@ -27,10 +28,12 @@ from agent_server.providers.provider import (
     NoticeGiven,
     PartDelta,
     PlanProposed,
+    RetryPlanned,
     TextDelta,
     ThoughtDelta,
     ToolCallRequested,
     Usage,
+    UsageSoFar,
 )
 
 from .played_session import (
@@ -134,6 +137,10 @@ said: st.SearchStrategy[Step] = st.one_of(
     st.lists(texts.map(PlanEntry), max_size=2).map(lambda entries: PlanProposed(tuple(entries))),
     st.just(NoticeGiven("info", "Look")),
     st.builds(Usage, st.integers(0, 99), st.integers(0, 99)),
+    st.builds(UsageSoFar, st.integers(0, 99), st.integers(0, 99), cost_usd=st.sampled_from([None, 0.5])),
+    st.just(RetryPlanned(1, 0.5, "overloaded", "It is overloaded.")),
+    st.just(ReasoningState("p:m", [{"kind": "thought", "chars": 1, "extra": {"signature": "s"}}])),
+    st.just(ToolCallRequested("m", "reader", {}, "its arguments are not valid JSON")),
     compaction_ids.map(CompactionStarted),
     st.builds(CompactionSummary, compaction_ids, texts),
     st.builds(CompactionEnded, compaction_ids, st.sampled_from(["completed", "failed", "cancelled"]), texts),
@@ -141,14 +148,21 @@ said: st.SearchStrategy[Step] = st.one_of(
 last: st.SearchStrategy[list[tuple[int, Step]]] = st.sampled_from(
     [[], [], [], [], [(1, STUCK)], [(1, ValueError("no"))], [(1, ProviderError("raw", "no", provider="p"))]]
 )
-refused: st.SearchStrategy[list[tuple[int, Step]]] = st.sampled_from([[], [], [], [(0, Finished("refusal"))]])
+refused: st.SearchStrategy[list[tuple[int, Step]]] = st.sampled_from(
+    [[], [], [], [], [(0, Finished("refusal"))], [(0, Finished("max_tokens"))], [(0, Finished("pause"))]]
+)
 responses = st.builds(
     lambda steps, end, refusal: (*steps, *end, *refusal), st.lists(st.tuples(pauses, said), max_size=6), last, refused
 )
 answers: st.SearchStrategy[Answer] = st.sampled_from(
     ["approve", "approve_turn", "approve_session", "reject", "cancel", None, STUCK]
 )
-prompts = st.lists(blocks, min_size=1, max_size=3).map(lambda parts: Prompt(tuple(parts)))
+commands = st.sampled_from(["/continue", "/model l", "/model next", "/thinking high", "/thinking next", "/usage"])
+prompts = st.one_of(
+    st.lists(blocks, min_size=1, max_size=3).map(lambda parts: Prompt(tuple(parts))),
+    st.lists(blocks, min_size=1, max_size=3).map(lambda parts: Prompt(tuple(parts))),
+    commands.map(lambda text: Prompt((TextContent(text=text),))),
+)
 turns = st.builds(Turns, st.integers(1, 40))
 actions: st.SearchStrategy[Action] = st.one_of(
     prompts,
@@ -160,6 +174,7 @@ actions: st.SearchStrategy[Action] = st.one_of(
     st.builds(Choose, st.just("title"), texts.filter(str.strip)),
     st.builds(Choose, st.just("mode"), st.sampled_from(["ask", "plan"])),
     st.builds(Choose, st.just("model"), st.sampled_from(["m", "l"])),
+    st.builds(Choose, st.just("thought_level"), st.sampled_from(["off", "high"])),
 )
 scripts = st.builds(
     Script,

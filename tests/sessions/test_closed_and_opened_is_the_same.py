@@ -31,6 +31,7 @@ from agent_server.providers.provider import (
     Usage,
 )
 from agent_server.sessions.description import Description
+from agent_server.sessions.model_choice import set_model
 from agent_server.sessions.session import Session
 from agent_server.sessions.status import Activity
 from agent_server.sessions.supervisor import SessionSupervisor
@@ -134,7 +135,7 @@ async def play(cwd: Path, script: list[tuple[Any, ...]]) -> None:
             elif kind == "title":
                 session.set_title(rest[0])
             elif kind == "model":
-                session.set_model(rest[0])
+                set_model(session, rest[0])
             elif kind == "mode":
                 session.set_mode(rest[0])
             else:

@@ -90,6 +90,7 @@ async def test_a_description_says_what_the_session_was_made_from_and_what_became
             llm_config={"b": [2]},
             limits=Limits(7, 1.5),
             provider_id="puppet",
+            provider_source="embedded",
             model="small",
             title=None,
             first_prompt=None,

@@ -9,6 +9,7 @@ from agent_server.conversation.content import TextPart
 from agent_server.conversation.events import PromptWithdrawn, RootsChanged, SessionCreated, SystemNote, TurnEnded
 from agent_server.conversation.messages import AssistantMessage, UserMessage
 from agent_server.errors import SessionNotFound
+from agent_server.sessions.model_choice import set_model
 from agent_server.sessions.prompts import PromptFailed, PromptStopped
 from agent_server.sessions.session import Session
 from agent_server.sessions.supervisor import SessionSupervisor
@@ -27,7 +28,7 @@ async def test_a_fork_goes_on_from_where_the_other_is_and_leaves_it_alone(tmp_pa
     model, store = PuppetModel(), MemoryStore()
     async with SessionSupervisor(store) as supervisor:
         source = supervisor.create(spec(tmp_path, model))
-        source.set_model("large")
+        set_model(source, "large")
         asked = Asked(supervisor, source, "hi")
         await model.asked(1)
         model.finish(1, "hello")

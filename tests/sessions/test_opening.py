@@ -36,6 +36,7 @@ from agent_server.conversation.tool_calls import ToolStatus
 from agent_server.errors import SessionNotFound
 from agent_server.providers.provider import Finished, ModelInfo, ModelRequest, ProviderEvent
 from agent_server.sessions.loose_ends import CALL_INTERRUPTED, INTERRUPTED
+from agent_server.sessions.model_choice import set_model
 from agent_server.sessions.prompts import PromptFailed, PromptStopped
 from agent_server.sessions.session import Session
 from agent_server.sessions.status import Lifecycle
@@ -349,7 +350,7 @@ async def test_the_model_is_kept_while_it_is_offered(tmp_path: Path) -> None:
 
     async with SessionSupervisor(MemoryStore()) as supervisor:
         session = supervisor.create(spec(tmp_path, PuppetModel()))
-        session.set_model("large")
+        set_model(session, "large")
         await supervisor.stop(session.id)
         for model, expected in ((PuppetModel(), "large"), (OnlyTiny(), "tiny"), (PuppetModel(), "large")):
             session = await supervisor.open(session.id, spec(tmp_path, model))

@@ -26,6 +26,25 @@ if TYPE_CHECKING:
         PruneStoreRequest,
         PruneStoreResponse,
     )
+    from agent_server.protocol.extensions.models import (
+        AuthRefreshRequest,
+        AuthRefreshResponse,
+        AuthStatusRequest,
+        AuthStatusResponse,
+        Budget,
+        ContinueSessionRequest,
+        CycleModelRequest,
+        CycleModelResponse,
+        CycleThinkingRequest,
+        CycleThinkingResponse,
+        GetBudgetRequest,
+        ListModelsRequest,
+        ListModelsResponse,
+        RetryNotification,
+        SessionUsageRequest,
+        SessionUsageResponse,
+        SetBudgetRequest,
+    )
     from agent_server.protocol.extensions.opening import (
         DetachSessionRequest,
         DetachSessionResponse,
@@ -50,6 +69,7 @@ if TYPE_CHECKING:
         StopSessionRequest,
         StopSessionResponse,
     )
+    from agent_server.protocol.v1.prompt import PromptResponse
 
 OPT_IN: Final = "_meta.agent_server"
 """Where each side says that it knows these methods, as a capability."""
@@ -57,6 +77,7 @@ OPT_IN: Final = "_meta.agent_server"
 _MODELS = "agent_server.protocol.extensions.sessions"
 _HISTORY = "agent_server.protocol.extensions.history"
 _OPENING = "agent_server.protocol.extensions.opening"
+_CHOICES = "agent_server.protocol.extensions.models"
 _EVENTS = "agent_server.protocol.extensions.events"
 
 SESSION_LOOKUP: Final[RequestMethod[LookupSessionRequest, LookupSessionResponse]] = RequestMethod(
@@ -130,6 +151,94 @@ STORE_PRUNE: Final[RequestMethod[PruneStoreRequest, PruneStoreResponse]] = Reque
     Scope.CONNECTION,
     f"{_HISTORY}:PruneStoreRequest",
     f"{_HISTORY}:PruneStoreResponse",
+    OPT_IN,
+)
+
+MODELS_LIST: Final[RequestMethod[ListModelsRequest, ListModelsResponse]] = RequestMethod(
+    "_agent_server/models/list",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_CHOICES}:ListModelsRequest",
+    f"{_CHOICES}:ListModelsResponse",
+    OPT_IN,
+)
+MODEL_CYCLE: Final[RequestMethod[CycleModelRequest, CycleModelResponse]] = RequestMethod(
+    "_agent_server/model/cycle",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_CHOICES}:CycleModelRequest",
+    f"{_CHOICES}:CycleModelResponse",
+    OPT_IN,
+)
+THINKING_CYCLE: Final[RequestMethod[CycleThinkingRequest, CycleThinkingResponse]] = RequestMethod(
+    "_agent_server/thinking/cycle",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_CHOICES}:CycleThinkingRequest",
+    f"{_CHOICES}:CycleThinkingResponse",
+    OPT_IN,
+)
+SESSION_USAGE: Final[RequestMethod[SessionUsageRequest, SessionUsageResponse]] = RequestMethod(
+    "_agent_server/session/usage",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_CHOICES}:SessionUsageRequest",
+    f"{_CHOICES}:SessionUsageResponse",
+    OPT_IN,
+)
+BUDGET_GET: Final[RequestMethod[GetBudgetRequest, Budget]] = RequestMethod(
+    "_agent_server/budget/get",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_CHOICES}:GetBudgetRequest",
+    f"{_CHOICES}:Budget",
+    OPT_IN,
+)
+BUDGET_SET: Final[RequestMethod[SetBudgetRequest, Budget]] = RequestMethod(
+    "_agent_server/budget/set",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_CHOICES}:SetBudgetRequest",
+    f"{_CHOICES}:Budget",
+    OPT_IN,
+)
+AUTH_STATUS: Final[RequestMethod[AuthStatusRequest, AuthStatusResponse]] = RequestMethod(
+    "_agent_server/auth/status",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_CHOICES}:AuthStatusRequest",
+    f"{_CHOICES}:AuthStatusResponse",
+    OPT_IN,
+)
+AUTH_REFRESH: Final[RequestMethod[AuthRefreshRequest, AuthRefreshResponse]] = RequestMethod(
+    "_agent_server/auth/refresh",
+    Side.AGENT,
+    Scope.CONNECTION,
+    f"{_CHOICES}:AuthRefreshRequest",
+    f"{_CHOICES}:AuthRefreshResponse",
+    OPT_IN,
+)
+SESSION_CONTINUE: Final[RequestMethod[ContinueSessionRequest, PromptResponse]] = RequestMethod(
+    "_agent_server/session/continue",
+    Side.AGENT,
+    Scope.SESSION,
+    f"{_CHOICES}:ContinueSessionRequest",
+    "agent_server.protocol.v1.prompt:PromptResponse",
+    OPT_IN,
+)
+
+SESSION_RETRY: Final[NotificationMethod[RetryNotification]] = NotificationMethod(
+    "_agent_server/session/retry",
+    Side.CLIENT,
+    Scope.CONNECTION,
+    f"{_CHOICES}:RetryNotification",
+    OPT_IN,
+)
+AUTH_STATUS_CHANGED: Final[NotificationMethod[AuthStatusResponse]] = NotificationMethod(
+    "_agent_server/auth/status",
+    Side.CLIENT,
+    Scope.CONNECTION,
+    f"{_CHOICES}:AuthStatusResponse",
     OPT_IN,
 )
 
@@ -216,6 +325,15 @@ EXTENSION_AGENT_METHODS: Final = MethodTable(
     EVENTS_AFTER,
     STORE_PRUNE,
     EVENTS_SUBSCRIBE,
+    MODELS_LIST,
+    MODEL_CYCLE,
+    THINKING_CYCLE,
+    SESSION_USAGE,
+    SESSION_CONTINUE,
+    BUDGET_GET,
+    BUDGET_SET,
+    AUTH_STATUS,
+    AUTH_REFRESH,
 )
 """What our agent answers besides ACP."""
 
@@ -226,5 +344,7 @@ EXTENSION_CLIENT_METHODS: Final = MethodTable(
     SESSION_STOPPED,
     SESSION_SAVE_FAILED,
     SESSION_SAVE_RECOVERED,
+    SESSION_RETRY,
+    AUTH_STATUS_CHANGED,
 )
 """What our agent tells clients that opted in."""

@@ -40,6 +40,8 @@ class OfflineProvider(SimpleProvider):
     """
 
     id = "offline"
+    source = "builtin"
+    self_tests = True
 
     def models(self) -> Sequence[ModelInfo]:
         """Return the one entry that stands for having no model."""

@@ -47,6 +47,8 @@ class ScenarioProvider(SimpleProvider):
     """Plays one scenario, from its beginning in each conversation. It implements `Provider`."""
 
     id = "scenario"
+    source = "builtin"
+    self_tests = True
     system_prompts = True
 
     def __init__(self, scenario: Scenario) -> None:

@@ -1,0 +1,70 @@
+"""How full a model's context is: what its server counted last, and a guess for what came after that (Req: MO-12).
+
+No tokenizer is asked: the server's own count of the request before is better than any, and what is new since then is
+counted in characters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from agent_server.conversation.content import ImagePart, Part, ResourcePart, TextPart
+from agent_server.conversation.messages import AssistantMessage, ModelMessage
+from agent_server.providers.provider import ModelRequest
+
+CHARS_PER_TOKEN: Final = 4
+TOKENS_PER_MESSAGE: Final = 4
+TOKENS_PER_IMAGE: Final = 1_500
+
+
+class ContextGauge:
+    """Guesses, for one session. Messages are only ever added to a conversation, or taken from its end."""
+
+    def __init__(self) -> None:
+        self._counted = 0
+        self._tokens = 0
+        self._model = ""
+
+    def estimate(self, request: ModelRequest) -> int:
+        """How many tokens the request takes."""
+        messages = request.messages
+        if self._model != request.model or len(messages) < self._counted:
+            self._model, self._counted = request.model, 0
+            self._tokens = (len(request.system) + _chars_of_tools(request)) // CHARS_PER_TOKEN
+        self._tokens += _tokens_of(messages[self._counted :])
+        self._counted = len(messages)
+        return self._tokens
+
+    def measured(self, input_tokens: int, output_tokens: int) -> None:
+        """What the server counted of the request that was estimated last, and of its answer.
+
+        The answer will stand in the next request as one message more.
+        """
+        self._tokens = input_tokens + output_tokens
+        self._counted += 1
+
+
+def _chars_of_tools(request: ModelRequest) -> int:
+    return sum(len(spec.name) + len(spec.description) + len(repr(spec.parameters)) for spec in request.tools)
+
+
+def _tokens_of(messages: Sequence[ModelMessage]) -> int:
+    tokens = TOKENS_PER_MESSAGE * len(messages)
+    for message in messages:
+        if isinstance(message, AssistantMessage):
+            said = len(message.text) + sum(len(repr(call.arguments)) for call in message.tool_requests)
+            tokens += said // CHARS_PER_TOKEN
+        else:
+            tokens += sum(map(_tokens_of_part, message.parts))
+    return tokens
+
+
+def _tokens_of_part(part: Part) -> int:
+    if isinstance(part, TextPart):
+        return len(part.text) // CHARS_PER_TOKEN
+    if isinstance(part, ImagePart):
+        return TOKENS_PER_IMAGE
+    if isinstance(part, ResourcePart):
+        return len(part.text or part.blob or "") // CHARS_PER_TOKEN
+    return TOKENS_PER_MESSAGE
