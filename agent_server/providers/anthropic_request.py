@@ -14,9 +14,9 @@ from agent_server.conversation.messages import ToolResultMessage
 from agent_server.conversation.placeholders import placeholder
 from agent_server.conversation.reasoning import Piece
 from agent_server.conversation.tool_calls import ToolSpec
+from agent_server.providers.openai_requests import tool_parameters
 from agent_server.providers.prompt_parts import told
 from agent_server.providers.provider import ModelInfo, ModelRequest
-from agent_server.providers.tool_schemas import openai_parameters
 from agent_server.providers.turns import ModelTurn, Turn, UserTurn, fitting_name, turns_of
 from agent_server.providers.wire import GO_ON, Endpoint, origin_of
 
@@ -140,7 +140,7 @@ def _piece(piece: Piece, calls: Iterable[str]) -> Block:
 
 
 def _tool(spec: ToolSpec) -> dict[str, Any]:
-    return {"name": spec.name, "description": spec.description, "input_schema": openai_parameters(spec.parameters)}
+    return {"name": spec.name, "description": spec.description, "input_schema": tool_parameters(spec.parameters)}
 
 
 def _asked_names(turns: Sequence[Turn]) -> list[str]:
