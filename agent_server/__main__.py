@@ -11,7 +11,7 @@ import sys
 
 from agent_server.cli.stdio import divert_stdio
 
-_COMMANDS = ("exec", "schema", "sessions")
+_COMMANDS = ("exec", "schema", "sessions", "login", "logout", "models", "doctor")
 _AT_ONCE = ("--login", "--version", "-V", "--help", "-h")
 
 

@@ -1,4 +1,8 @@
-"""What judged agents keep is not to lie among the user's own things: they get a state directory of their own."""
+"""What judged agents keep is not to lie among the user's own things, and no model is paid for by being judged.
+
+They get directories of their own, no keys, and look for no models on this machine. An agent that cannot do without is
+given what it needs in its command: ``--agent 'env SOME_API_KEY=… agent'``.
+"""
 
 from __future__ import annotations
 
@@ -13,3 +17,8 @@ def give_private_state() -> None:
     directory = tempfile.mkdtemp(prefix="conformance-state-")
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     os.environ["XDG_STATE_HOME"] = directory
+    os.environ["XDG_CONFIG_HOME"] = os.path.join(directory, "config")
+    os.environ["AGENT_SERVER_LOCAL_MODELS"] = "false"
+    for variable in list(os.environ):
+        if variable.endswith(("_API_KEY", "_AUTH_TOKEN", "_BASE_URL")) or variable == "OLLAMA_HOST":
+            del os.environ[variable]

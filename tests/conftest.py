@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from agent_server.config.keys import KEY_VARIABLES, URL_VARIABLES
 from conformance import npm, pypi
 from conformance.installing import NotInstalled
 
@@ -19,8 +21,12 @@ settings.register_profile("steady", deadline=None, suppress_health_check=[Health
 settings.register_profile("thorough", settings.get_profile("steady"), max_examples=3000, report_multiple_bugs=False)
 settings.load_profile("steady")
 
-# The sessions of the agents that are started here are not the user's.
-os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="agent-server-tests-")
+# The sessions of the agents that are started here are not the user's, nor are their settings, keys and models.
+for _kind in ("STATE", "CONFIG"):
+    os.environ[f"XDG_{_kind}_HOME"] = tempfile.mkdtemp(prefix="agent-server-tests-")
+for _variable in (*chain.from_iterable(KEY_VARIABLES.values()), *URL_VARIABLES.values()):
+    os.environ.pop(_variable, None)
+os.environ["AGENT_SERVER_LOCAL_MODELS"] = "false"
 
 
 @pytest.fixture(scope="session")

@@ -84,7 +84,8 @@ def test_the_first_command_edits_the_file_it_says(tmp_path: Path) -> None:
 
 def _clean(directory: Path) -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}
-    return {**ours, "HOME": str(directory), "XDG_CONFIG_HOME": str(directory), "TMPDIR": str(directory)}
+    places = {"HOME": str(directory), "XDG_CONFIG_HOME": str(directory), "TMPDIR": str(directory)}
+    return {**ours, **places, f"{ENVIRONMENT_PREFIX}LOCAL_MODELS": "false"}
 
 
 def test_ci_runs_the_command_for_the_tests_as_it_stands() -> None:

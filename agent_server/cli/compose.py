@@ -11,9 +11,12 @@ from agent_server.config.settings import Settings, SettingsError, resolve
 
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import TypeGuard
 
+    from agent_server.agent.login import Login
     from agent_server.agent.service import AgentService
     from agent_server.conversation.tool_calls import ToolSpec
+    from agent_server.providers.catalog import Catalog
     from agent_server.providers.provider import Provider
     from agent_server.sessions.spec import Limits
     from agent_server.sessions.supervisor import SessionSupervisor
@@ -26,17 +29,18 @@ if TYPE_CHECKING:
 SCENARIO_PREFIX = "scenario:"
 
 
-def make_provider(model: str | None) -> Provider:
-    """The provider that the model's name asks for; the embedded one when there is no name.
+def make_provider(settings: Settings) -> Provider:
+    """The provider that the settings ask for: everything that can be asked, unless one of the built-in ones is named.
 
     Raises:
         SettingsError: nothing of that name is known, or the scenario cannot be loaded.
     """
-    if model is None or model == "offline":
+    model = settings.model
+    if model == "offline":
         from agent_server.providers.offline import OfflineProvider
 
         return OfflineProvider()
-    if model.startswith(SCENARIO_PREFIX):
+    if model is not None and model.startswith(SCENARIO_PREFIX):
         from agent_server.providers.scenario.loading import InvalidScenario
         from agent_server.providers.scenario.provider import load_scenario
 
@@ -44,7 +48,30 @@ def make_provider(model: str | None) -> Provider:
             return load_scenario(model.removeprefix(SCENARIO_PREFIX))
         except InvalidScenario as error:
             raise SettingsError(str(error)) from error
-    raise SettingsError("--model: expected offline or scenario:FILE.json; no other models are known yet")
+    return make_catalog(settings)
+
+
+def make_catalog(settings: Settings) -> Catalog:
+    """Everything that can be asked.
+
+    Raises:
+        SettingsError: a setting names a model that there cannot be.
+    """
+    from agent_server.providers.catalog import Catalog
+
+    try:
+        return Catalog(settings)
+    except ValueError as error:  # it names no model
+        raise SettingsError(f"--model or --rotation: {error}") from error
+
+
+def login_for(provider: Provider, settings: Settings) -> Login | None:
+    """How to give the chosen model its key, where it needs one; None where nothing needs a login."""
+    if settings.model is None or not is_catalog(provider) or not provider.takes_key(provider.default_model):
+        return None
+    from agent_server.cli.keys_login import KeysLogin
+
+    return KeysLogin(provider)
 
 
 def open_store(settings: Settings) -> tuple[FileStore | MemoryStore, Catalogue]:
@@ -98,19 +125,23 @@ def make_sessions(settings: Settings) -> Sessions:
     return Sessions(store, supervisor)
 
 
-def make_service(settings: Settings, supervisor: SessionSupervisor, provider: Provider) -> AgentService:
-    """The service of one process."""
+def make_service(
+    settings: Settings, supervisor: SessionSupervisor, provider: Provider, *, model_is_fixed: bool = False
+) -> AgentService:
+    """The service of one process. ``model_is_fixed``: a flag or a variable named the model, so no project may."""
     from agent_server.agent.service import AgentService
     from agent_server.sessions.spec import Limits
 
-    usual = (None, Limits(settings.max_turn_requests, settings.approval_timeout_s))
+    spending = (settings.max_cost_usd, settings.max_session_tokens or None)
+    usual = (None, Limits(settings.max_turn_requests, settings.approval_timeout_s, *spending))
 
     def choices_for(cwd: str) -> tuple[str | None, Limits]:
         if not os.access(f"{cwd}/{PROJECT_FILE}", os.F_OK):  # a third of what looking at it would cost
             return usual
-        project = resolve(project_dir=cwd, environment={}).settings
+        project = resolve(project_dir=cwd, environment={}, user_file=os.devnull).settings
         limit = min(settings.max_turn_requests, project.max_turn_requests)
-        return project.model, Limits(limit, settings.approval_timeout_s)
+        model = None if model_is_fixed or project.model is None else _offered(provider, project.model)
+        return model, Limits(limit, settings.approval_timeout_s, *spending)
 
     return AgentService(
         supervisor,
@@ -120,7 +151,21 @@ def make_service(settings: Settings, supervisor: SessionSupervisor, provider: Pr
         commands_in_editor=settings.commands_in_editor,
         prune_after_days=settings.prune_after_days,
         env_allow=settings.tool_env_allow,
+        thought_level=settings.thinking,
+        rotation=provider.rotation() if settings.rotation and is_catalog(provider) else (),
     )
+
+
+def is_catalog(provider: Provider) -> TypeGuard[Catalog]:
+    """Whether it is everything that can be asked, and not one of the built-in providers or an embedded one."""
+    return provider.id == "catalog" and provider.source == "builtin"
+
+
+def _offered(provider: Provider, model: str) -> str | None:
+    """The offered model that a project's file names: it may choose among those, and no other (Req: MO-02)."""
+    if is_catalog(provider):
+        return provider.offered(model)
+    return model if any(info.id == model for info in provider.models()) else None
 
 
 class LazyTools:

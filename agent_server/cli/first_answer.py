@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 
 from agent_server.agent.features import Features, initialize_result
-from agent_server.config.files import user_file_path
+from agent_server.config.files import credentials_path, user_file_path
+from agent_server.config.keys import any_key, keys_of, read_keys
 from agent_server.protocol.v1.opening import plain_initialize
 
 TYPE_CHECKING = False
@@ -26,7 +27,10 @@ MAX_BRACKETS: Final = 100
 MAX_INTEGER_CHARS: Final = 18
 MAX_ID_CHARS: Final = 256
 
-_PLAIN_ARGUMENTS: Final[Sequence[list[str]]] = ([], ["--model", "offline"])
+_OFFLINE: Final = ["--model", "offline"]
+_PLAIN_ARGUMENTS: Final[Sequence[list[str]]] = ([], _OFFLINE)
+_UNSEEN: Final = {"AGENT_SERVER_LOCAL_MODELS": ("", "0", "1", "true", "false")}
+"""Settings that change nothing in the answer, and what they may hold for sure."""
 _MEANWHILE: Final = ("inspect", "logging", "asyncio", "orjson", "agent_server.cli.serve")
 """What is loaded, piece by piece, while the client has not said anything yet."""
 
@@ -50,17 +54,37 @@ def answer_first(arguments: Sequence[str], wire: tuple[int, int]) -> Opening:
     """Answer the first line if it can be done at once; what became of it. Blocks for nobody."""
     if not _nothing_was_chosen(arguments, os.environ):
         return Opening()
-    data = _first_read(wire[0])
+    system_prompts = takes_system_prompts(arguments, os.environ)
+    data = None if system_prompts is None else _first_read(wire[0])
     if data is None:
         return Opening()
-    answer = plain_answer(data)
+    answer = plain_answer(data, system_prompts=system_prompts is True)
     if answer is None or not _write(wire[1], answer[0]):
         return Opening(data)
     return Opening(initialized=answer[1])
 
 
-def plain_answer(data: bytes) -> tuple[bytes, PlainInitialize] | None:
-    """The line to answer with and the params that it answers, if that is all of a plain ``initialize`` request."""
+def takes_system_prompts(arguments: Sequence[str], environment: Mapping[str, str]) -> bool | None:
+    """Whether the models of a server without settings take system prompts, as those do for which there is a key.
+
+    None: it cannot be said without loading more.
+    """
+    if list(arguments) == _OFFLINE:
+        return False
+    content, _problem = read_keys(credentials_path(environment))
+    if content is None:
+        return any_key(environment, {})
+    try:
+        return any_key(environment, keys_of(_parsed(content.decode().strip())))
+    except (ImportError, StopIteration, TypeError, ValueError):
+        return None
+
+
+def plain_answer(data: bytes, *, system_prompts: bool = False) -> tuple[bytes, PlainInitialize] | None:
+    """The line to answer with and the params that it answers, if that is all of a plain ``initialize`` request.
+
+    ``system_prompts``: whether the models take them.
+    """
     if data.find(b"\n") != len(data) - 1 or not data.startswith(b"{") or b"\\" in data:
         return None
     if data.count(b"{") + data.count(b"[") > MAX_BRACKETS:
@@ -75,13 +99,16 @@ def plain_answer(data: bytes) -> tuple[bytes, PlainInitialize] | None:
     initialize = plain_initialize(params) if type(params) is dict else None
     if request_id is None or initialize is None:
         return None
-    result = _encoded(initialize_result(Features(), initialize.client_capabilities.to_wire()))
+    features = Features(system_prompt=system_prompts)
+    result = _encoded(initialize_result(features, initialize.client_capabilities.to_wire()))
     return f'{{"jsonrpc":"2.0","id":{request_id},"result":{result}}}\n'.encode(), initialize
 
 
 def _nothing_was_chosen(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
     """Whether every setting has its default, as far as anybody could see it in the answer."""
-    if list(arguments) not in _PLAIN_ARGUMENTS or any(name.startswith("AGENT_SERVER_") for name in environment):
+    ours = [name for name in environment if name.startswith("AGENT_SERVER_")]
+    seen = [name for name in ours if environment[name] not in _UNSEEN.get(name, ())]
+    if list(arguments) not in _PLAIN_ARGUMENTS or seen:
         return False
     try:
         os.stat(user_file_path(environment))
@@ -143,7 +170,8 @@ def _parsed(text: str) -> dict[str, Any]:
     value, end = make_scanner(_Strict())(text, 0)  # type: ignore[arg-type]
     if end != len(text):
         raise ValueError(end)
-    assert type(value) is dict  # it begins with a brace
+    if type(value) is not dict:
+        raise TypeError("no object")
     return value
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from agent_server.agent.connection_handlers import AgentConnection
 from agent_server.agent.features import Features
-from agent_server.cli.compose import Sessions, make_provider, make_service, make_sessions
+from agent_server.cli.compose import Sessions, is_catalog, login_for, make_provider, make_service, make_sessions
 from agent_server.cli.event_loop import new_event_loop
 from agent_server.cli.first_answer import Opening
 from agent_server.config.settings import Settings, SettingsError
@@ -40,11 +40,12 @@ def serve_stdio(
     login: Login | None = None,
     warnings: Sequence[str] = (),
     log_stderr: bool = False,
+    model_is_fixed: bool = False,
 ) -> int:
     """Serve until the client has gone; the exit code. Everything is flushed on return.
 
     ``opening``: what has happened on the wire so far. ``provider``: who answers, instead of the one that the settings
-    name. ``login``: how to log in, where one must.
+    name. ``login``: how to log in, where one must. ``model_is_fixed``: no project may choose another model.
     """
     logging.lastResort = logging.NullHandler()  # stderr is silent unless it was asked for: some clients never read it
     try:
@@ -53,7 +54,7 @@ def serve_stdio(
 
             start_logging(settings.log_file, settings.log_level, log_stderr=log_stderr, warnings=warnings)
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(_serve(settings, wire, opening or Opening(), provider, login))
+            runner.run(_serve(settings, wire, opening or Opening(), provider, login, model_is_fixed))
     except (SettingsError, OSError) as error:  # a file that cannot be opened, say
         import sys
 
@@ -66,9 +67,15 @@ def serve_stdio(
 
 
 async def _serve(
-    settings: Settings, wire: tuple[int, int], opening: Opening, given: Provider | None, login: Login | None
+    settings: Settings,
+    wire: tuple[int, int],
+    opening: Opening,
+    given: Provider | None,
+    login: Login | None,
+    model_is_fixed: bool,
 ) -> None:
-    provider = given or make_provider(settings.model)
+    provider = given or make_provider(settings)
+    login = login or login_for(provider, settings)
     transport: Transport = FdTransport(*wire, limit_bytes=settings.max_frame_bytes, read_ahead=opening.read_ahead)
     if settings.trace_file is not None:
         from agent_server.cli.trace import traced
@@ -84,7 +91,7 @@ async def _serve(
         supervisor = sessions.supervisor
         loaded.set_result(sessions)
         _settle_garbage_collector()
-        return make_service(settings, supervisor, provider)
+        return make_service(settings, supervisor, provider, model_is_fixed=model_is_fixed)
 
     features = Features(
         system_prompt=provider.system_prompts,
@@ -109,6 +116,8 @@ async def _serve(
             await serving
     finally:
         limit.cancel()
+        if is_catalog(provider):
+            await provider.aclose()
 
 
 def _end_on_signals(agent: AgentConnection) -> None:

@@ -23,8 +23,12 @@ MAX_LINE_BYTES: Final = 1024
 
 def user_file_path(environment: Mapping[str, str], platform: str = sys.platform) -> str:
     """The user's settings file, whether it exists or not; ``platform`` is as in `sys.platform`."""
-    directory = _user_dir(environment, platform, "XDG_CONFIG_HOME", ".config", "APPDATA", "Roaming")
-    return os.path.join(directory, "agent-server", "config.toml")
+    return os.path.join(_config_dir(environment, platform), "config.toml")
+
+
+def credentials_path(environment: Mapping[str, str], platform: str = sys.platform) -> str:
+    """The file with the user's keys, whether it exists or not."""
+    return os.path.join(_config_dir(environment, platform), "credentials.json")
 
 
 def user_store_dir(environment: Mapping[str, str], platform: str = sys.platform) -> str:
@@ -33,6 +37,11 @@ def user_store_dir(environment: Mapping[str, str], platform: str = sys.platform)
     return os.path.join(
         _user_dir(environment, platform, "XDG_STATE_HOME", usual, "LOCALAPPDATA", "Local"), "agent-server"
     )
+
+
+def _config_dir(environment: Mapping[str, str], platform: str) -> str:
+    directory = _user_dir(environment, platform, "XDG_CONFIG_HOME", ".config", "APPDATA", "Roaming")
+    return os.path.join(directory, "agent-server")
 
 
 def _user_dir(

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 MAX_WHOLE: Final = 2**31 - 1
 MAX_SECONDS: Final = 366 * 24 * 3600
+MAX_DOLLARS: Final = 1_000_000
 
 
 class Mismatch(Exception):
@@ -102,6 +103,19 @@ def seconds(minimum: float) -> Kind:
         return float(value)
 
     return Kind(f"a number of seconds, {minimum:g} to {MAX_SECONDS}", float, accept)
+
+
+def dollars() -> Kind:
+    """An amount of US dollars above nothing."""
+
+    def accept(value: object) -> float:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise Mismatch(type_given(value))
+        if not 0 < value <= MAX_DOLLARS:
+            raise Mismatch("a number outside of that")
+        return float(value)
+
+    return Kind(f"an amount of dollars above 0, up to {MAX_DOLLARS}", float, accept)
 
 
 def names() -> Kind:

@@ -9,12 +9,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 from agent_server.config import kinds
 from agent_server.config.files import PROJECT_FILE, read_settings_file, user_file_path
 from agent_server.config.kinds import Kind, Mismatch
+from agent_server.config.levels import LEVELS
 from agent_server.errors import AgentServerError
+
+if TYPE_CHECKING:
+    from agent_server.config.tables import ModelTable, ProviderTable
 
 ENVIRONMENT_PREFIX: Final = "AGENT_SERVER_"
 STORES: Final = ("files", "memory")
@@ -33,7 +38,15 @@ class Settings:
     """Everything that can be chosen about a server.
 
     Attributes:
-        model: the model to begin with; None: the provider's first.
+        model: the model to begin with; None: the best that is there.
+        thinking: how much models reason at first, one of `LEVELS`; None: as each likes (Req: MO-06).
+        rotation: the models to go round, ``provider:model`` or ``provider:model:level`` (Req: MO-03).
+        max_cost_usd: what a session may cost; None: there is no limit.
+        max_session_tokens: how many tokens a session may read and write; 0: any number.
+        local_models: whether servers of models on this machine are looked for.
+        keyring: whether keys are looked for in the system's keyring too.
+        first_byte_timeout_s: how long a model may take to begin its answer; None: as is usual for its server.
+        idle_stream_timeout_s: how long a model may fall silent within its answer; None: likewise.
         commands_in_editor: whether the editor's terminals run the commands of tools, where it offers them.
         approval_timeout_s: how long the user may think about an approval (Req: AP-13).
         max_frame_bytes: the longest frame that is accepted.
@@ -50,9 +63,19 @@ class Settings:
         store_dir: where they are kept; None: the platform's usual place.
         prune_after_days: after how many days without use a stored session is removed; 0: never (Req: PE-08).
         tool_env_allow: names of environment variables that commands get besides the harmless ones.
+        providers: servers of models by the user's own words for them; only the user's file may name any.
+        models: what the user says of models, by ``provider:model``; only in the user's file too.
     """
 
     model: str | None = None
+    thinking: str | None = None
+    rotation: tuple[str, ...] = ()
+    max_cost_usd: float | None = None
+    max_session_tokens: int = 0
+    local_models: bool = True
+    keyring: bool = False
+    first_byte_timeout_s: float | None = None
+    idle_stream_timeout_s: float | None = None
     commands_in_editor: bool = False
     approval_timeout_s: float = 300
     max_frame_bytes: int = 64 * 1024 * 1024
@@ -69,6 +92,8 @@ class Settings:
     store_dir: str | None = None
     prune_after_days: int = 0
     tool_env_allow: tuple[str, ...] = ()
+    providers: Mapping[str, ProviderTable] = field(default_factory=lambda: _NOTHING)
+    models: Mapping[str, ModelTable] = field(default_factory=lambda: _NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +110,18 @@ class Resolved:
     sources: Mapping[str, str] = field(default_factory=dict)
 
 
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
 KINDS: Final[Mapping[str, Kind]] = {
     "model": kinds.text(),
+    "thinking": kinds.choice(*LEVELS),
+    "rotation": kinds.names(),
+    "max_cost_usd": kinds.dollars(),
+    "max_session_tokens": kinds.whole(0, "tokens"),
+    "local_models": kinds.flag(),
+    "keyring": kinds.flag(),
+    "first_byte_timeout_s": kinds.seconds(1),
+    "idle_stream_timeout_s": kinds.seconds(1),
     "commands_in_editor": kinds.flag(),
     "approval_timeout_s": kinds.seconds(0.001),
     "max_frame_bytes": kinds.whole(1024, "bytes"),
@@ -104,6 +139,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "prune_after_days": kinds.whole(0, "days"),
     "tool_env_allow": kinds.names(),
 }
+TABLES: Final = ("providers", "models")
+"""Settings that only tables of the user's file can hold."""
+
 _MAY_LOWER: Final = frozenset({"command_timeout_s", "max_turn_requests"})
 _OPEN_TO_PROJECTS: Final = frozenset({"model"}) | _MAY_LOWER
 
@@ -145,7 +183,8 @@ class _Layers:
     """Settings so far, lowest layer first; each layer replaces what those below it say."""
 
     def __init__(self) -> None:
-        self._values: dict[str, Any] = {setting.name: setting.default for setting in fields(Settings)}
+        defaults = Settings()
+        self._values: dict[str, Any] = {setting.name: getattr(defaults, setting.name) for setting in fields(Settings)}
         self._sources = dict.fromkeys(self._values, "default")
         self._warnings: list[str] = []
 
@@ -163,7 +202,7 @@ class _Layers:
             raise SettingsError(f"{source}: expected {kind.expected}, got {given}") from None
 
     def add_user_file(self, path: str) -> None:
-        self._warn(self._take_file(path, frozenset(KINDS), "there is no such setting"))
+        self._warn(self._take_file(path, frozenset((*KINDS, *TABLES)), "there is no such setting"))
 
     def add_project_file(self, path: str) -> None:
         self._warn(self._take_file(path, _OPEN_TO_PROJECTS, "a project may not set it", _MAY_LOWER))
@@ -179,6 +218,9 @@ class _Layers:
             if key not in settable:
                 yield from (f"{path}: {name} is ignored: {refusal}" for name in _leaves(_shown(key), value))
                 continue
+            if key in TABLES:
+                yield from self._take_table(path, key, value)
+                continue
             try:
                 accepted = KINDS[key].accept(value)
             except Mismatch as given:
@@ -188,6 +230,14 @@ class _Layers:
                 yield f"{path}: {key} is ignored: a project may lower it, not raise it above {self._values[key]:g}"
                 continue
             self._set(path, key, accepted)
+
+    def _take_table(self, path: str, key: str, value: object) -> Iterator[str]:
+        from agent_server.config.tables import read_models, read_providers  # most users have no such tables
+
+        taken, warnings = (read_providers if key == "providers" else read_models)(value)
+        yield from (f"{path}: {warning}" for warning in warnings)
+        if taken:
+            self._set(path, key, taken)
 
     def _set(self, source: str, name: str, value: Any) -> None:
         self._values[name] = value

@@ -58,12 +58,17 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars for a million tokens of each kind. Without its own price a cached token costs what any other does."""
+    """US dollars for a million tokens of each kind. Without its own price a cached token costs what any other does.
+
+    ``above``: what all tokens of a request cost instead that reads more than ``above_tokens``.
+    """
 
     input_usd: float
     output_usd: float
     cached_read_usd: float | None = None
     cached_write_usd: float | None = None
+    above_tokens: int = 0
+    above: Price | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,8 +286,10 @@ class Provider(Protocol):
         """Whether it is to be offered the tools that only serve to test editors."""
 
     @property
-    def estimates(self) -> bool:
-        """Whether its models' use of their context is worth an estimate before each request (Req: MO-12)."""
+    def language_model(self) -> bool:
+        """Whether it is a language model: it is told what it is for, and before each request how full its context is
+        about is told (Req: MO-12).
+        """
 
     def watch(self, on_changed: Callable[[], None]) -> Callable[[], None]:
         """Call back whenever `models` gives another list; what it returns ends that."""
@@ -312,7 +319,7 @@ class SimpleProvider:
     id = "custom"
     system_prompts: bool = False
     ready: bool = True
-    estimates: bool = False
+    language_model: bool = False
     session_commands: bool = False
     self_tests: bool = False
     source: str = "embedded"

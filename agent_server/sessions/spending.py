@@ -65,6 +65,8 @@ def cost_of(usage: Usage, info: ModelInfo) -> float | None:
     price = info.price
     if price is None:
         return None
+    if price.above is not None and usage.input_tokens > price.above_tokens:
+        price = price.above
     uncached = max(0, usage.input_tokens - usage.cached_read_tokens - usage.cached_write_tokens)
     read = price.input_usd if price.cached_read_usd is None else price.cached_read_usd
     write = price.input_usd if price.cached_write_usd is None else price.cached_write_usd

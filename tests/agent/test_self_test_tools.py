@@ -24,6 +24,6 @@ def test_a_provider_of_somebody_else_gets_no_self_tests() -> None:
 
 @pytest.mark.req("AP-03")
 def test_the_one_that_runs_commands_is_a_tool_that_changes_things() -> None:
-    tools = tools_of(make_provider(None))
+    tools = tools_of(make_provider(Settings()))
     assert set(tools) >= SELF_TESTS
     assert (tools["self_test"], tools["self_test_terminal"]) == (False, True)

@@ -20,6 +20,7 @@ EXEC = [sys.executable, "-m", "agent_server", "exec"]
 
 def environment(home: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AGENT_SERVER_")}
+    kept["AGENT_SERVER_LOCAL_MODELS"] = "false"
     return {**kept, "HOME": str(home), "XDG_CONFIG_HOME": str(home), "TERM": "xterm"}
 
 

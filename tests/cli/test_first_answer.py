@@ -81,7 +81,7 @@ def answers_of_the_full_path(data: bytes) -> list[bytes]:
         near, far = memory_pair()
         client = Listener()
         far.start(client)
-        provider = make_provider(None)
+        provider = make_provider(Settings())
         features = Features(system_prompt=provider.system_prompts)
         supervisor = SessionSupervisor(MemoryStore())
         agent = AgentConnection(near, lambda: make_service(Settings(), supervisor, provider), features)

@@ -17,7 +17,15 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from agent_server.config.files import MAX_FILE_BYTES, PROJECT_FILE, user_file_path
-from agent_server.config.settings import KINDS, MAX_WARNINGS_PER_FILE, Resolved, Settings, SettingsError, resolve
+from agent_server.config.settings import (
+    KINDS,
+    MAX_WARNINGS_PER_FILE,
+    TABLES,
+    Resolved,
+    Settings,
+    SettingsError,
+    resolve,
+)
 from agent_server.errors import AgentServerError
 
 SECRET = "sk-live-0123456789"
@@ -79,6 +87,14 @@ def test_flags_beat_the_environment_beats_the_project_beats_the_user(place: Plac
 def test_every_setting_can_be_given_in_each_of_the_ways_that_a_user_has(place: Place) -> None:
     wanted = Settings(
         model="m",
+        thinking="high",
+        rotation=("a:b", "c:d:low"),
+        max_cost_usd=2.5,
+        max_session_tokens=1000,
+        local_models=False,
+        keyring=True,
+        first_byte_timeout_s=30,
+        idle_stream_timeout_s=20,
         commands_in_editor=True,
         approval_timeout_s=1.5,
         max_frame_bytes=2048,
@@ -102,7 +118,7 @@ def test_every_setting_can_be_given_in_each_of_the_ways_that_a_user_has(place: P
     assert place.resolve(environment={f"AGENT_SERVER_{n.upper()}": t for n, t in texts.items()}).settings == wanted
     place.user("\n".join(f"{name} = {_toml_of(getattr(wanted, name))}" for name in KINDS))
     assert (place.resolve().settings, place.resolve().warnings) == (wanted, ())
-    assert all(getattr(wanted, setting.name) != setting.default for setting in fields(Settings))
+    assert all(getattr(wanted, name) != getattr(Settings(), name) for name in KINDS)
 
 
 def _text_of(value: object) -> str:
@@ -116,9 +132,10 @@ def _toml_of(value: object) -> str:
 
 
 def test_each_setting_has_a_kind_and_a_default_of_that_kind() -> None:
-    assert set(KINDS) == {setting.name for setting in fields(Settings)}
-    for setting in fields(Settings):
-        assert setting.default is None or KINDS[setting.name].accept(setting.default) == setting.default
+    assert {*KINDS, *TABLES} == {setting.name for setting in fields(Settings)}
+    for name, kind in KINDS.items():
+        default = getattr(Settings(), name)
+        assert default is None or kind.accept(default) == default
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -240,7 +257,7 @@ def test_each_key_of_a_project_that_would_widen_trust_is_named_but_never_its_val
 
 @pytest.mark.promise("P13")
 @pytest.mark.parametrize(
-    "name", sorted(set(KINDS) - {"model", "log_file", "trace_file", "store_dir", "tool_env_allow"})
+    "name", sorted(set(KINDS) - {"model", "rotation", "log_file", "trace_file", "store_dir", "tool_env_allow"})
 )
 def test_a_secret_in_the_wrong_place_is_not_repeated(place: Place, name: str) -> None:
     variable = f"AGENT_SERVER_{name.upper()}"

@@ -74,7 +74,7 @@ def _clean_environment(home: Path) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("AGENT_SERVER_", "XDG_")) and not name.endswith(("_API_KEY", "_TOKEN"))
     }
-    return {**kept, "HOME": str(home), "USERPROFILE": str(home)}
+    return {**kept, "HOME": str(home), "USERPROFILE": str(home), "AGENT_SERVER_LOCAL_MODELS": "false"}
 
 
 def processes_of(marker: str) -> list[int]:

@@ -17,6 +17,8 @@ from typing import Any
 Frame = dict[str, Any]
 LIMIT_S = 10.0
 SERVER = (sys.executable, "-m", "agent_server")
+NO_LOCAL_MODELS = {"AGENT_SERVER_LOCAL_MODELS": "false"}
+"""Whoever runs the tests may have models on their machine; the server is not to find them."""
 
 
 class AgentProcess:
@@ -121,7 +123,7 @@ def agent_process(
     """
     home = tmp_path / "home"
     home.mkdir(exist_ok=True)
-    usual = {"PATH": os.environ["PATH"], "HOME": str(home), "XDG_CONFIG_HOME": str(home)}
+    usual = {"PATH": os.environ["PATH"], "HOME": str(home), "XDG_CONFIG_HOME": str(home), **NO_LOCAL_MODELS}
     if "PYTHONPATH" in os.environ:
         usual["PYTHONPATH"] = os.environ["PYTHONPATH"]
     their_stdin, our_end = os.pipe()

@@ -10,6 +10,7 @@ import pytest
 
 from agent_server.agent.features import Features
 from agent_server.cli.compose import make_provider
+from agent_server.config.settings import Settings
 from agent_server.providers.provider import Finished, ModelRequest, ProviderEvent, SimpleProvider, TextDelta
 from tests.agent.scripted_client import Frame, in_loop, one_client
 from tests.promises.agent_process import agent_process, scenario_file
@@ -114,7 +115,7 @@ async def test_instructions_that_come_again_count_from_the_next_turn_on(
 
 @pytest.mark.spec("D-49", "N-37")
 def test_a_program_advertises_what_its_provider_applies(tmp_path: Path) -> None:
-    assert not make_provider("offline").system_prompts
+    assert not make_provider(Settings(model="offline")).system_prompts
     for arguments, applied in (((), False), (("--model", scenario_file(tmp_path, [{"text": "hi"}])), True)):
         with agent_process(tmp_path, *arguments) as agent:
             result = agent.call("initialize", protocolVersion=1)
