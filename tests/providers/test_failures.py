@@ -275,7 +275,7 @@ def test_a_server_that_wants_a_key_that_nobody_has_is_told_from_one_that_refuses
 def test_the_longest_wait_that_a_server_names_is_taken(
     headers: dict[str, str], body: Any, wait_s: float | None
 ) -> None:
-    told = judged(429, body, **headers)
+    told = judged(429, body, key_sent=True, secret="", **headers)
     assert told.retry_after_s == (None if wait_s is None else pytest.approx(wait_s)) and told.retryable
 
 

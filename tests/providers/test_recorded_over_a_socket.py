@@ -9,7 +9,8 @@ import pytest
 
 from agent_server.providers.failures import classify
 from agent_server.providers.formats import format_named
-from agent_server.providers.provider import ProviderEvent, ReasoningState, RetryPlanned
+from agent_server.conversation.reasoning import ReasoningState
+from agent_server.providers.provider import ProviderEvent, RetryPlanned
 from agent_server.providers.retrying import RetryPolicy
 from agent_server.providers.wire import ServerFault
 from tests.agent.scripted_client import in_loop
