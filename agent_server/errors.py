@@ -1,13 +1,13 @@
 """Every exception that agent-server raises on purpose.
 
-AgentServerError
-├── ConnectionClosed        the far end went away before answering
-├── RpcError                an error object sent or received: code, message, data
-├── CapabilityMissing       we were about to use what the far end never offered
-├── SessionNotFound         → -32002, data.sessionId
-├── SessionConflict         → -32010, data.reason
-├── ProviderError           a language model could not answer; errorKind says why
-└── ToolError               text that the model should read; the turn goes on
+    AgentServerError
+    ├── ConnectionClosed        the far end went away before answering
+    ├── RpcError                an error object sent or received: code, message, data
+    ├── CapabilityMissing       we were about to use what the far end never offered
+    ├── SessionNotFound         → -32002, data.sessionId
+    ├── SessionConflict         → -32010, data.reason
+    ├── ProviderError           a language model could not answer; errorKind says why
+    └── ToolError               text that the model should read; the turn goes on
 """
 
 from __future__ import annotations

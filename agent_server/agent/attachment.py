@@ -163,7 +163,9 @@ class ClientAttachment:
     def retell(self, merger: HistoryMerger, event: Event) -> int:
         """Send what is complete of the history with this event; the bytes. The same projection tells what follows."""
         self._projector.retelling = True
-        return sum(self.tell(complete) for update in self._projector.updates(event) for complete in merger.add(update))
+        return sum(
+            self.tell(complete) for update in self._projector.updates(event) for complete in merger.add(update)
+        )
 
     def end_retelling(self, merger: HistoryMerger) -> None:
         """Send the rest of the history."""
@@ -295,5 +297,7 @@ def _permission(question: ApprovalQuestion) -> dict[str, Any]:
         call["rawInput"] = raw_of(question.raw_input)
     return {
         "toolCall": call,
-        "options": [{"optionId": option.id, "name": option.name, "kind": option.kind} for option in question.options],
+        "options": [
+            {"optionId": option.id, "name": option.name, "kind": option.kind} for option in question.options
+        ],
     }

@@ -83,14 +83,12 @@ class Answer:
         try:
             async with asyncio.timeout(limit_s) as self._timer:
                 await asyncio.wait((task,))
-        except TimeoutError:
-            raise DeadlinePassed(
-                self._deadline, getattr(self._deadlines, self._deadline), host=self.host, phase=self.phase
-            ) from None
-        finally:
-            if not task.done():
-                task.cancel()
-                task.add_done_callback(lambda _task: self._abandon(task, kept))
+        except BaseException as error:
+            task.cancel()
+            task.add_done_callback(lambda _task: self._abandon(task, kept))  # also if it is done by now
+            if isinstance(error, TimeoutError):
+                raise self._late(self._deadline) from None
+            raise
         self._timer = None
         try:
             self._response = task.result()
@@ -237,13 +235,17 @@ class Answer:
                 return await anext(self._raw, b"")
         except TimeoutError:
             name = "idle_s" if idle_s <= total_s else "total_s"
-            raise DeadlinePassed(name, getattr(deadlines, name), host=self.host, phase="body", answered=True) from None
+            raise self._late(name) from None
         except (self._http.HTTPError, OSError) as error:  # of TLS some come as they are
             raise self._failure(error) from error
         finally:
             waited_s = time() - began
             self._waited_s += waited_s
             self._quiet_s += waited_s
+
+    def _late(self, name: str) -> DeadlinePassed:
+        seconds = getattr(self._deadlines, name)
+        return DeadlinePassed(name, seconds, host=self.host, phase=self.phase, answered=self.phase == "body")
 
     def _counted(self, piece: bytes) -> bytes:
         self._read_bytes += len(piece)

@@ -209,6 +209,8 @@ def _sentence(found: _Class, endpoint: Endpoint, status: int | None, text: str, 
         return f"{title} is overloaded. {_try_again(waits)}"
     if found.reason == "not_found" and not text:
         return f"{title} has nothing at this address{number}. {_look_at_address(endpoint)}"
+    if found.reason == "model_not_found":
+        return f"{title} does not have this model, or not for this key{number}{with_text}"
     if text:
         return f"{title} answered with an error{number}: {text}"
     return f"{title} answered with an error{number} that is not meant for people; the log of agent-server has it."
@@ -292,5 +294,8 @@ def _raw(fault: ServerFault) -> str:
     else:
         import json
 
-        text = json.dumps(body, ensure_ascii=False, default=repr)
+        try:
+            text = json.dumps(body, ensure_ascii=False, default=repr)
+        except RecursionError:
+            text = "an error that is nested too deeply to be shown"
     return f"{fault.status or 'in the stream'}: {text}"

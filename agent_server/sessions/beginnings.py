@@ -28,7 +28,9 @@ def begin(session: Session) -> None:
     session.now_lives()
 
 
-def resume(session: Session, repairs: Collection[Event], updated_ms: int, *, damage: str | None = None) -> None:
+def resume(
+    session: Session, repairs: Collection[Event], updated_ms: int, *, damage: str | None = None
+) -> None:
     """Go on behind a log that was read; the session is live. ``damage`` is what the user must know of that log.
 
     What narrows its policy holds on, and nothing that widens it, whatever was before (Req: ST-06, PL-06). ``repairs``
@@ -47,7 +49,9 @@ def resume(session: Session, repairs: Collection[Event], updated_ms: int, *, dam
     session.now_lives()
 
 
-def succeed(session: Session, former: Session, repairs: Collection[Event] | None, damage: str | None = None) -> None:
+def succeed(
+    session: Session, former: Session, repairs: Collection[Event] | None, damage: str | None = None
+) -> None:
     """Take the place of an instance that crashed, and its clients with it; the session is live (Req: SM-16).
 
     ``repairs`` and ``damage`` are as for `resume`; no repairs at all say that the log could not be read, and that this

@@ -65,7 +65,9 @@ class Entries:
         """See `Catalogue.page`; with every session as it is now."""
         await self.written()
         await self._index()
-        return await self._in_turn(lambda: self._catalogue.page(cwd=cwd, archived=archived, after=after, limit=limit))
+        return await self._in_turn(
+            lambda: self._catalogue.page(cwd=cwd, archived=archived, after=after, limit=limit)
+        )
 
     async def get(self, session_id: str) -> SessionEntry | None:
         """The session's entry as it is now, or None."""

@@ -241,7 +241,9 @@ class Session:
         self.touch()
         return self._prompts.accept(parts, on_settled, sender, trace)
 
-    def go_on(self, on_settled: Callable[[PromptOutcome], None], trace: Mapping[str, str] | None = None) -> Prompt:
+    def go_on(
+        self, on_settled: Callable[[PromptOutcome], None], trace: Mapping[str, str] | None = None
+    ) -> Prompt:
         """Let the model go on with the answer that broke off last (Req: TN-10).
 
         Raises:

@@ -125,7 +125,9 @@ class MemoryCatalogue:
         """Forget the entry."""
         self._entries.pop(session_id, None)
 
-    def _matching(self, cwd: str | None, archived: Archived, before: tuple[str, str] | None) -> Iterator[SessionEntry]:
+    def _matching(
+        self, cwd: str | None, archived: Archived, before: tuple[str, str] | None
+    ) -> Iterator[SessionEntry]:
         for entry in self._entries.values():
             if archived != "include" and entry.archived != (archived == "only"):
                 continue

@@ -26,7 +26,9 @@ class Retrying:
         tell: hears of each log once with its error, and once with None.
     """
 
-    def __init__(self, save: Callable[[OpenLog], bool], tell: Callable[[OpenLog, OSError | None], None]) -> None:
+    def __init__(
+        self, save: Callable[[OpenLog], bool], tell: Callable[[OpenLog, OSError | None], None]
+    ) -> None:
         self._save = save
         self._tell = tell
         self._logs: dict[OpenLog, None] = {}

@@ -125,7 +125,9 @@ def _note(note: Note) -> dict[str, Any]:
 
 
 def _plan(plan: Plan) -> dict[str, Any]:
-    entries = [{"content": entry.content, "priority": entry.priority, "status": entry.status} for entry in plan.entries]
+    entries = [
+        {"content": entry.content, "priority": entry.priority, "status": entry.status} for entry in plan.entries
+    ]
     return {"type": "plan", "entries": entries}
 
 
