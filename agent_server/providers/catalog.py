@@ -319,6 +319,7 @@ class Catalog:
             self._offline.ready = self.default_model != OFFLINE
             self._look = self._spawn(self._begin_looking())
         if self.configured:
+            self.provider_of(self.default_model)  # what its first request needs is loaded from now on
             self._later = loop.call_later(LISTED_AFTER_S, lambda: self._spawn(self._list()))
 
     def _somebody_may_listen(self) -> bool:

@@ -116,12 +116,13 @@ def test_a_chosen_model_whose_key_is_missing_is_offered_and_known_to_miss_it(hom
 
 
 def test_the_rotation_names_models_with_and_without_levels(home: Mapping[str, str]) -> None:
-    settings = Settings(rotation=("openai:gpt-5:low", "claude-opus-5-5", "anthropic:high"), local_models=False)
-    catalog = Catalog(settings, {**home, "OPENAI_API_KEY": KEY, "ANTHROPIC_API_KEY": KEY})
+    rotation = ("openai:gpt-5:low", "claude-opus-5-5", "gpt-6-sol:high", "anthropic")
+    catalog = Catalog(Settings(rotation=rotation, local_models=False), {**home, "OPENAI_API_KEY": KEY, "ANTHROPIC_API_KEY": KEY})
     assert catalog.rotation() == (
         ("openai:gpt-5", "low"),
         ("anthropic:claude-opus-5-5", None),
-        (f"anthropic:{DEFAULT_MODELS['anthropic']}", "high"),
+        ("openai:gpt-6-sol", "high"),
+        (f"anthropic:{DEFAULT_MODELS['anthropic']}", None),
     )
     with pytest.raises(UnknownModel):
         Catalog(Settings(rotation=("nobody:x",)), home)
