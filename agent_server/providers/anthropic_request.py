@@ -185,4 +185,4 @@ def _mark_cached(body: dict[str, Any]) -> None:
     users = [message["content"] for message in body["messages"] if message["role"] == "user"]
     for blocks in (body.get("tools"), body.get("system"), *users[-_CACHED_TURNS:]):
         if blocks:
-            blocks[-1] = blocks[-1] | {"cache_control": _CACHED}
+            blocks[-1]["cache_control"] = _CACHED

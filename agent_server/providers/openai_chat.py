@@ -6,6 +6,7 @@ The quirks that it knows, as words in `Endpoint.quirks`:
 - ``no-stream-options``: refuses requests that ask for the usage
 - ``no-effort``: knows no level of reasoning
 - ``openrouter-reasoning``: takes the level of reasoning inside of an object
+- ``thinking-switch``: no level turns its reasoning off, but a field of its own does
 - ``send-reasoning``: wants the thoughts of turns with tool calls sent back
 - ``cache-key``: keeps requests of one session together for its cache
 - ``short-call-ids``: takes only ids of tool calls that have nine letters or digits

@@ -8,15 +8,16 @@ from typing import Any, Final
 
 import orjson
 
-from agent_server.conversation.content import ImagePart, Part
-from agent_server.conversation.messages import AssistantMessage, ToolRequest, ToolResultMessage, UserMessage
+from agent_server.conversation.content import ImagePart
+from agent_server.conversation.messages import ToolRequest, ToolResultMessage
 from agent_server.conversation.placeholders import placeholder
-from agent_server.conversation.reasoning import Piece, pieces_of
+from agent_server.conversation.reasoning import Piece
 from agent_server.conversation.tool_calls import ToolSpec
+from agent_server.providers.openai_requests import longest_answer, tool_name, tool_parameters
 from agent_server.providers.prompt_parts import Told, image_url, told
 from agent_server.providers.provider import ModelInfo, ModelRequest
-from agent_server.providers.tool_schemas import openai_parameters
-from agent_server.providers.wire import GO_ON, Endpoint, fitting_call_id, origin_of
+from agent_server.providers.turns import ModelTurn, UserTurn, turns_of
+from agent_server.providers.wire import GO_ON, Endpoint, origin_of
 
 _CALL_ID: Final = re.compile(r"[\x21-\x7e]{1,64}")
 _CACHE_KEY_CHARS: Final = 64
@@ -31,8 +32,9 @@ def responses_body(request: ModelRequest, endpoint: Endpoint, info: ModelInfo) -
         body["instructions"] = request.system
     if request.tools:
         body["tools"] = [_tool(spec) for spec in request.tools]
-    if info.output_tokens is not None:
-        body["max_output_tokens"] = info.output_tokens
+    longest = longest_answer(info)
+    if longest is not None:
+        body["max_output_tokens"] = longest
     if request.effort == "off":
         if "no-effort" not in endpoint.quirks:
             body["reasoning"] = {"effort": "none"}
@@ -48,7 +50,7 @@ def responses_body(request: ModelRequest, endpoint: Endpoint, info: ModelInfo) -
 
 def _tool(spec: ToolSpec) -> dict[str, Any]:
     # Left out, "strict" is true here, and most schemas are not made for that.
-    parameters = openai_parameters(spec.parameters)
+    parameters = tool_parameters(spec.parameters)
     return {
         "type": "function",
         "name": spec.name,
@@ -59,91 +61,83 @@ def _tool(spec: ToolSpec) -> dict[str, Any]:
 
 
 def _input(request: ModelRequest, endpoint: Endpoint) -> list[dict[str, Any]]:
-    writer = _Items(origin_of(request, endpoint), images_in_results="text-tool-results" not in endpoint.quirks)
-    for message in request.messages:
-        if isinstance(message, UserMessage):
-            writer.user(message.parts)
-        elif isinstance(message, AssistantMessage):
-            writer.assistant(message)
+    writer = _Items(images_in_results="text-tool-results" not in endpoint.quirks)
+    for turn in turns_of(request.messages, origin_of(request, endpoint), _CALL_ID):
+        if isinstance(turn, ModelTurn):
+            writer.model(turn)
         else:
-            writer.result(message)
-    return writer.end()
+            writer.user(turn)
+    if writer.written[-1].get("role") != "user" and writer.written[-1]["type"] != "function_call_output":
+        writer.say([GO_ON])
+    return writer.written
 
 
 class _Items:
-    """Writes the items of the input one after another."""
+    """Writes the items of the turns one after another."""
 
-    def __init__(self, origin: str, *, images_in_results: bool) -> None:
-        self._origin = origin
+    def __init__(self, *, images_in_results: bool) -> None:
         self._images_in_results = images_in_results
-        self._images: list[Told] = []
         self._thoughts: list[dict[str, Any]] = []
-        self._written: list[dict[str, Any]] = []
+        self.written: list[dict[str, Any]] = []
 
-    def user(self, parts: Iterable[Part]) -> None:
-        self._show_images()
-        self._say(told(parts))
+    def user(self, turn: UserTurn) -> None:
+        images: list[Told] = []
+        for call_id, result in turn.results:
+            images += self._result(call_id, result)
+        if images:
+            self.say([_FROM_TOOLS, *images])
+        for message in turn.messages:
+            self.say(told(message.parts) or [GO_ON])
 
-    def assistant(self, message: AssistantMessage) -> None:
-        self._show_images()
-        for piece in pieces_of(message, self._origin):
+    def model(self, turn: ModelTurn) -> None:
+        call_ids = iter(turn.calls)
+        for piece in turn.pieces:
             if piece.kind == "opaque":
                 self._thoughts.append(piece.extra["item"])
             elif piece.request is not None:
-                self._follow(self._call(piece.request, piece.extra))
+                self._follow(_call(piece.request, next(call_ids), piece.extra))
             elif piece.kind == "text" and piece.text:
                 self._follow(self._message(piece))
         self._thoughts.clear()  # a thought that nothing followed is refused
 
-    def result(self, message: ToolResultMessage) -> None:
-        contents = told(message.parts)
+    def say(self, contents: Sequence[Told]) -> None:
+        """What the user said."""
+        self.written.append({"role": "user", "content": _content(contents)})
+
+    def _result(self, call_id: str, result: ToolResultMessage) -> list[Told]:
+        """Write a result; the images in it that must be shown elsewhere."""
+        contents = told(result.parts)
         images = [one for one in contents if isinstance(one, ImagePart)]
         output: str | list[dict[str, Any]] = "".join(_written(one) for one in contents if one not in images)
         if images and self._images_in_results:
-            output = _content(contents)
-        elif images:
-            self._images += images
-            output = output or _SHOWN_BELOW
-        call_id = fitting_call_id(message.call_id, _CALL_ID)
-        self._written.append({"type": "function_call_output", "call_id": call_id, "output": output})
-
-    def end(self) -> list[dict[str, Any]]:
-        self._show_images()
-        last = self._written[-1] if self._written else {}
-        if not last or last.get("role") == "assistant":
-            self._say([GO_ON])
-        return self._written
-
-    def _show_images(self) -> None:
-        if self._images:
-            images, self._images = self._images, []
-            self._say([_FROM_TOOLS, *images])
-
-    def _say(self, contents: Sequence[Told]) -> None:
-        if contents:
-            self._written.append({"role": "user", "content": _content(contents)})
+            output, images = _content(contents), []
+        elif images and not output:
+            output = _SHOWN_BELOW
+        self.written.append({"type": "function_call_output", "call_id": call_id, "output": output})
+        return list(images)
 
     def _follow(self, item: dict[str, Any]) -> None:
-        self._written += self._thoughts
+        self.written += self._thoughts
         self._thoughts.clear()
-        self._written.append(item)
+        self.written.append(item)
 
     def _message(self, piece: Piece) -> dict[str, Any]:
         # Servers that check their input want all of these, though most of them tell us nothing.
         item = {
             "type": "message",
             "role": "assistant",
-            "id": piece.extra.get("id") or f"msg_{len(self._written)}",
+            "id": piece.extra.get("id") or f"msg_{len(self.written)}",
             "status": "completed",
             "content": [{"type": "output_text", "text": piece.text, "annotations": []}],
         }
         return {**item, "phase": piece.extra["phase"]} if piece.extra.get("phase") else item
 
-    def _call(self, request: ToolRequest, extra: dict[str, Any]) -> dict[str, Any]:
-        arguments = orjson.dumps(request.arguments).decode()
-        call_id = fitting_call_id(request.call_id, _CALL_ID)
-        item = {"type": "function_call", "call_id": call_id, "name": request.name, "arguments": arguments}
-        return {**item, "id": extra["id"]} if extra.get("id") else item
+
+def _call(request: ToolRequest, call_id: str, extra: dict[str, Any]) -> dict[str, Any]:
+    name = tool_name(request.name)
+    arguments = orjson.dumps(request.arguments).decode()
+    item = {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
+    return {**item, "id": extra["id"]} if extra.get("id") else item
 
 
 def _content(contents: Iterable[Told]) -> list[dict[str, Any]]:

@@ -62,20 +62,6 @@ class ResponsesDecoder:
         self._thought_type = ""
         self._refused = False
         self._reason: Reason | None = None
-        self._handlers: dict[str, Callable[[dict[str, Any]], list[ProviderEvent]]] = {
-            _TEXT: self._text,
-            "response.refusal.delta": self._refusal,
-            "response.reasoning_summary_text.delta": self._thought,
-            "response.reasoning_text.delta": self._thought,
-            "response.function_call_arguments.delta": self._arguments,
-            "response.function_call_arguments.done": self._arguments,
-            "response.output_item.added": self._added,
-            "response.output_item.done": self._done,
-            "response.completed": self._response,
-            "response.incomplete": self._response,
-            "response.failed": self._response,
-            "response.cancelled": self._response,
-        }
 
     def event(self, name: str, data: bytes) -> Sequence[ProviderEvent]:
         """What one event means; its data says which it is, because not every server names it outside."""
@@ -97,13 +83,13 @@ class ResponsesDecoder:
         kind = event.get("type") or name
         if kind == "error":
             raise fault_in(event)
-        handler = self._handlers.get(kind) if type(kind) is str else None
+        handler = _HANDLERS.get(kind) if type(kind) is str else None
         if handler is None:
             if not kind and event.get("error"):
                 raise fault_in(event)
             return ()
         try:
-            return handler(event)
+            return handler(self, event)
         except (AttributeError, IndexError, KeyError, TypeError) as error:
             raise ValueError(f"no {kind}") from error
 
@@ -304,3 +290,19 @@ class ResponsesDecoder:
             if marks:
                 layout.mark(**marks)
         return layout
+
+
+_HANDLERS: Final[dict[str, Callable[[ResponsesDecoder, dict[str, Any]], list[ProviderEvent]]]] = {
+    _TEXT: ResponsesDecoder._text,
+    "response.refusal.delta": ResponsesDecoder._refusal,
+    "response.reasoning_summary_text.delta": ResponsesDecoder._thought,
+    "response.reasoning_text.delta": ResponsesDecoder._thought,
+    "response.function_call_arguments.delta": ResponsesDecoder._arguments,
+    "response.function_call_arguments.done": ResponsesDecoder._arguments,
+    "response.output_item.added": ResponsesDecoder._added,
+    "response.output_item.done": ResponsesDecoder._done,
+    "response.completed": ResponsesDecoder._response,
+    "response.incomplete": ResponsesDecoder._response,
+    "response.failed": ResponsesDecoder._response,
+    "response.cancelled": ResponsesDecoder._response,
+}

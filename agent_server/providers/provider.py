@@ -286,8 +286,10 @@ class Provider(Protocol):
         """Whether it is to be offered the tools that only serve to test editors."""
 
     @property
-    def estimates(self) -> bool:
-        """Whether its models' use of their context is worth an estimate before each request (Req: MO-12)."""
+    def language_model(self) -> bool:
+        """Whether it is a language model: it is told what it is for, and before each request how full its context is
+        about is told (Req: MO-12).
+        """
 
     def watch(self, on_changed: Callable[[], None]) -> Callable[[], None]:
         """Call back whenever `models` gives another list; what it returns ends that."""
@@ -317,7 +319,7 @@ class SimpleProvider:
     id = "custom"
     system_prompts: bool = False
     ready: bool = True
-    estimates: bool = False
+    language_model: bool = False
     session_commands: bool = False
     self_tests: bool = False
     source: str = "embedded"

@@ -122,12 +122,6 @@ class Session:
         return self.model_info.window_tokens
 
     @property
-    def system(self) -> str:
-        """What the model is told beforehand."""
-        prompt = self.record.system_prompt
-        return prompt.joined("") if prompt is not None else ""
-
-    @property
     def status(self) -> str:
         """The one word that an editor shows: of a live session what it does, else its lifecycle (Req: ST-01)."""
         if self.lifecycle is not Lifecycle.LIVE:

@@ -38,6 +38,7 @@ from agent_server.providers.provider import (
     Usage,
     UsageSoFar,
 )
+from agent_server.sessions.instructions import instructions_of
 from agent_server.sessions.model_choice import effort_of
 from agent_server.sessions.prompts import TurnUsage
 from agent_server.sessions.spending import COST_DIGITS, LimitReached, cost_of, limit_reached, sentence_of
@@ -125,13 +126,13 @@ class Turn:
             model=info.id,
             messages=session.log.context.messages_for(images=info.images, audio=info.audio),
             tools=tools,
-            system=session.system,
+            system=instructions_of(session),
             cwd=session.workspace.cwd,
             trace=session.trace,
             effort=effort_of(session),
             session_id=session.id,
         )
-        if session.provider.estimates:
+        if session.provider.language_model:
             self._estimate(request)
         calls: list[ToolRun] = []
         self._reasoning = self._call_usage = None

@@ -14,6 +14,7 @@ import pytest
 from agent_server.agent.connection_handlers import AgentConnection
 from agent_server.agent.features import Features
 from agent_server.agent.login import LoginMethod, TerminalLogin
+from agent_server.sessions.instructions import instructions_of
 from agent_server.transport.memory import memory_pair
 
 from .puppets import forever, say
@@ -99,7 +100,7 @@ async def test_a_system_prompt_that_does_not_fit_is_refused_and_changes_nothing(
         ):
             error = await client.refused(method, **params, **more, systemPrompt=system_prompt)
             assert error == {"code": -32602, "message": "Invalid params", "data": {"details": details}}
-        assert [session.system for session in made.supervisor.live()] == ["t"]
+        assert [instructions_of(session) for session in made.supervisor.live()] == ["t"]
         assert await client.run(session_id) == "end_turn"
         assert MARK.encode() not in orjson.dumps(client.frames)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from agent_server.agent.features import Features
 from agent_server.conversation.messages import AssistantMessage, ToolResultMessage, UserMessage
 from agent_server.conversation.reasoning import ReasoningState
 from agent_server.errors import ProviderError
@@ -39,7 +40,7 @@ class Choice(PuppetModel):
     """Several models, of two providers."""
 
     session_commands = True
-    estimates = False
+    language_model = False
     configured = False
 
     def __init__(self, *models: ModelInfo) -> None:
@@ -380,7 +381,7 @@ async def test_a_limit_that_is_reached_in_a_turn_ends_it_between_two_model_calls
 @in_loop
 async def test_before_each_answer_the_context_gauge_says_how_full_it_is_about(tmp_path: Path) -> None:
     class Estimating(Choice):
-        estimates = True
+        language_model = True
 
     model = Estimating()
     async with one_client(model) as (client, _):
@@ -574,3 +575,27 @@ async def test_a_look_for_keys_is_answered_and_told_to_clients_that_opted_in(tmp
 def test_the_port_holds_every_provider_of_these_tests() -> None:
     provider: Provider = Choice()
     assert provider.provider_of("a:small") is provider
+
+
+@in_loop
+async def test_a_language_model_is_told_where_it_works_and_then_what_the_client_has_to_say(tmp_path: Path) -> None:
+    class Listening(Choice):
+        language_model = True
+        system_prompts = True
+        told: str = ""
+
+        def stream(self, request: Any) -> Any:
+            self.told = request.system
+            return super().stream(request)
+
+    model = Listening()
+    async with one_client(model, features=Features(system_prompt=True)) as (client, _):
+        session_id = await client.new_session(str(tmp_path))
+        await turn(client, model, session_id, "hello")
+        assert f"Working directory: {tmp_path}" in model.told
+        own = model.told
+        for mode, whole in (("append", f"{own}\n\nBe brief."), ("override", "Be brief.")):
+            prompt = {"mode": mode, "content": [{"type": "text", "text": "Be brief."}]}
+            other = await client.new_session(str(tmp_path), systemPrompt=prompt)
+            await turn(client, model, other, "hello")
+            assert model.told == whole

@@ -198,7 +198,7 @@ class Model(SimpleProvider):
     """Plays the responses, one after another, and then ends every turn at once."""
 
     session_commands = True
-    estimates = True
+    language_model = True
 
     def __init__(self, script: Script, stuck: asyncio.Event) -> None:
         self._left = list(script.responses)

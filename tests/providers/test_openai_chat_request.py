@@ -9,10 +9,11 @@ import orjson
 import pytest
 
 from agent_server.conversation.content import AudioPart, ImagePart, LinkPart, ResourcePart
-from agent_server.conversation.messages import AssistantMessage, ModelMessage
+from agent_server.conversation.messages import AssistantMessage, ModelMessage, ToolRequest
 from agent_server.conversation.tool_calls import ToolSpec
 from agent_server.providers.openai_chat import OpenAIChatFormat
 from agent_server.providers.provider import ModelInfo, ModelRequest
+from agent_server.providers.turns import NOTHING_CAME_BACK
 from agent_server.providers.wire import GO_ON, Endpoint
 from tests.providers.conversations import (
     IMAGE,
@@ -138,6 +139,18 @@ def test_calls_and_their_results_are_sent_back() -> None:
     ]
 
 
+def test_a_call_that_nothing_came_back_from_gets_a_result_and_a_result_without_its_call_is_left_out() -> None:
+    sent = messages([user("go"), answer("", call("a"), call("b")), result("b", "2"), result("c", "3"), user("?")])
+    said = {one["tool_call_id"]: one["content"] for one in sent if one["role"] == "tool"}
+    assert said == {"a": NOTHING_CAME_BACK, "b": "2"}
+
+
+def test_a_name_that_only_another_server_takes_is_made_to_fit() -> None:
+    odd = ToolRequest("a", "files.read:" + "x" * 99, {})
+    sent = messages([user("go"), answer("", odd), result("a", "1")])
+    assert sent[1]["tool_calls"][0]["function"]["name"] == ("files_read_" + "x" * 99)[:64]
+
+
 def test_images_of_tools_are_shown_by_the_user_behind_all_the_results() -> None:
     history = [user("go"), answer("", call("a"), call("b")), result("a", IMAGE), result("b", "2")]
     sent = messages(history)
@@ -176,6 +189,7 @@ def test_the_longest_answer_is_said_only_where_it_is_known_and_in_the_servers_wo
         "max_tokens": 500,
         "max_completion_tokens": None,
     }
+    assert body(request, info=ModelInfo("m", "m", output_tokens=500, window_tokens=600))["max_tokens"] == 300
     newer = body(request, "max-completion-tokens", info=known)
     assert (newer.get("max_tokens"), newer["max_completion_tokens"]) == (None, 500)
 
@@ -191,13 +205,16 @@ def test_the_longest_answer_is_said_only_where_it_is_known_and_in_the_servers_wo
         (None, ("openrouter-reasoning",), {}),
         ("high", ("no-effort",), {}),
         ("off", ("no-effort", "openrouter-reasoning"), {}),
+        ("off", ("thinking-switch",), {"thinking": {"type": "disabled"}}),
+        ("high", ("thinking-switch",), {"reasoning_effort": "high"}),
+        (None, ("thinking-switch",), {}),
     ],
 )
 def test_effort_is_said_as_the_server_wants_it(
     effort: str | None, quirks: tuple[str, ...], expected: dict[str, Any]
 ) -> None:
     sent = body(ModelRequest("m", [user("hi")], effort=effort), *quirks)
-    assert {key: value for key, value in sent.items() if key.startswith("reasoning")} == expected
+    assert {key: value for key, value in sent.items() if key.startswith(("reasoning", "thinking"))} == expected
 
 
 def test_requests_of_a_session_share_a_cache_only_where_the_server_knows_that() -> None:
@@ -283,6 +300,13 @@ def test_reasoning_details_go_back_as_they_came_put_together() -> None:
     ]
     other = responded(stream, model="another")
     assert "reasoning_details" not in messages([user("go"), other, result("a", "1")])[1]
+
+
+def test_roles_take_turns_around_an_answer_of_thoughts_alone() -> None:
+    hidden = [{"type": "reasoning.encrypted", "data": "AA", "index": 0}]
+    sent = messages([user("go"), responded([{"reasoning_details": hidden}]), user("?")])
+    assert sent[1] == {"role": "assistant", "content": "(no answer)", "reasoning_details": hidden}
+    assert [one["role"] for one in sent] == ["user", "assistant", "user"]
 
 
 def test_reasoning_details_that_nobody_could_read_go_back_too() -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import orjson
 import pytest
 
-from agent_server.conversation.messages import AssistantMessage, ModelMessage
+from agent_server.conversation.messages import AssistantMessage, ModelMessage, ToolRequest
 from agent_server.providers.openai_responses import OpenAIResponsesFormat
 from agent_server.providers.provider import ModelInfo, ModelRequest
+from agent_server.providers.turns import NOTHING_CAME_BACK
 from agent_server.providers.wire import GO_ON, Endpoint
 from tests.providers.conversations import (
     IMAGE,
@@ -94,6 +95,17 @@ def test_calls_and_their_results_are_sent_back() -> None:
     }
     assert sent[2] == {"type": "function_call", "call_id": "a", "name": "read", "arguments": '{"path":"x"}'}
     assert sent[3] == {"type": "function_call_output", "call_id": "a", "output": "1"}
+
+
+def test_a_call_that_nothing_came_back_from_gets_a_result_and_a_result_without_its_call_is_left_out() -> None:
+    sent = items([user("go"), answer("", call("a"), call("b")), result("b", "2"), result("c", "3"), user("?")])
+    said = {one["call_id"]: one["output"] for one in sent if one.get("type") == "function_call_output"}
+    assert said == {"a": NOTHING_CAME_BACK, "b": "2"}
+
+
+def test_a_name_that_only_another_server_takes_is_made_to_fit() -> None:
+    sent = items([user("go"), answer("", ToolRequest("a", "files.read", {})), result("a", "1")])
+    assert sent[1]["name"] == "files_read"
 
 
 def test_images_of_tools_are_part_of_their_results() -> None:

@@ -25,6 +25,7 @@ from agent_server.errors import SessionConflict, SessionNotFound
 from agent_server.providers.provider import Finished
 from agent_server.sessions.beginnings import LOG_LOST
 from agent_server.sessions.identity import id_for_directory
+from agent_server.sessions.instructions import instructions_of
 from agent_server.sessions.model_choice import set_model
 from agent_server.sessions.prompts import PromptFailed, PromptStopped
 from agent_server.sessions.session import Session
@@ -87,7 +88,7 @@ async def test_a_crashed_session_lives_again_under_its_id_and_alias_as_another_i
         second = await lives_again(supervisor, first.id)
         assert (second.id, second.alias, second.restarts) == (first.id, first.alias, 1)
         assert second.instance_id != first.instance_id
-        assert (second.model, second.record.title, second.system) == ("large", "Mine", "Be brief.")
+        assert (second.model, second.record.title, instructions_of(second)) == ("large", "Mine", "Be brief.")
         assert news.told == [("restarted", first.instance_id, second.instance_id, "crash")]
         assert events_of(store, first.id) == log  # nothing was open, so there is nothing to say
         Asked(supervisor, second, "what did I say?")
