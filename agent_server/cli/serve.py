@@ -84,9 +84,8 @@ async def _serve(
     loaded: asyncio.Future[Sessions] = asyncio.get_running_loop().create_future()
 
     def load_service() -> AgentService:
-        import anyio
+        import anyio._backends._asyncio  # noqa: F401 - now, and not behind the first prompt
 
-        anyio.get_cancelled_exc_class()  # loads anyio's backend: now, and not behind the first prompt
         sessions = make_sessions(settings)
         supervisor = sessions.supervisor
         loaded.set_result(sessions)

@@ -124,7 +124,7 @@ class Catalog:
         return len(self._models) > 1
 
     @property
-    def estimates(self) -> bool:
+    def language_model(self) -> bool:
         """For real models."""
         return self.default_model != OFFLINE
 

@@ -55,7 +55,7 @@ class EndpointProvider(SimpleProvider):
         wire_format: speaks with it, instead of the format that the endpoint names.
     """
 
-    estimates = True
+    language_model = True
     system_prompts = True
     source = "builtin"
 

@@ -263,6 +263,7 @@ def initialize(agent: AgentProcess, *, terminal: bool = False) -> list[dict[str,
     return methods
 
 
+@pytest.mark.req("CR-01")
 @pytest.mark.promise("P13")
 def test_a_chosen_model_without_a_key_asks_for_it_and_works_when_the_key_is_there_without_a_restart(
     home: Home, openai: ModelServer, tmp_path: Path
@@ -320,3 +321,50 @@ def test_a_project_chooses_among_what_is_offered_unless_the_user_did(
             options = agent.call("session/new", cwd=str(tmp_path), mcpServers=[])["configOptions"]
             told.append(next(option["currentValue"] for option in options if option["id"] == "model"))
     assert told == ["openai:gpt-5-mini", "openai:gpt-6.1-sol", "openai:gpt-5"]
+
+
+def key_state(agent: AgentProcess, provider: str) -> tuple[bool, str | None]:
+    told = agent.call("_agent_server/auth/status")["providers"]
+    state = next(state for state in told if state["id"] == provider)
+    return state["configured"], state.get("source")
+
+
+@pytest.mark.req("CR-02", "CR-03")
+@pytest.mark.promise("P13")
+def test_a_key_that_is_written_while_the_server_runs_is_found_by_a_refresh_and_told_by_its_source(
+    home: Home, openai: ModelServer, tmp_path: Path
+) -> None:
+    with agent_process(tmp_path, environment={**home.environment, **at(openai)}) as agent:
+        session_id = agent.new_session(tmp_path)
+        assert agent.call("_agent_server/auth/refresh")["configured"] is False
+        assert key_state(agent, "openai") == (False, None)
+        home.run("login", "openai", "--no-check", said=KEY)
+        assert agent.call("_agent_server/auth/refresh")["configured"] is True
+        assert key_state(agent, "openai") == (True, "file")
+        assert agent.answer(agent.prompt(session_id, "hi"))["result"]["stopReason"] == "end_turn"
+        assert agent.said("hello from the model")()
+        agent.end_of_input()
+        assert agent.exit_code(within_s=LIMIT_S) == 0
+        assert b"canary" not in bytes(agent.raw)
+
+
+@pytest.mark.req("CR-03")
+@pytest.mark.promise("P13")
+def test_where_there_are_two_keys_that_of_the_environment_counts_and_stays_after_a_logout(
+    home: Home, openai: ModelServer, tmp_path: Path
+) -> None:
+    home.run("login", "openai", "--no-check", said="sk-canary-of-the-file")
+    environment = {**home.environment, **at(openai), "OPENAI_API_KEY": KEY}
+    with agent_process(tmp_path, "--model", "openai:gpt-5", "--log-stderr", environment=environment) as agent:
+        session_id = agent.new_session(tmp_path)
+        assert key_state(agent, "openai") == (True, "environment")
+        assert agent.answer(agent.prompt(session_id, "hi"))["result"]["stopReason"] == "end_turn"
+        assert agent.call("logout") == {}
+        assert home.stored() == {}
+        assert key_state(agent, "openai") == (True, "environment")
+        agent.end_of_input()
+        assert agent.exit_code(within_s=LIMIT_S) == 0
+        assert agent.popen.stderr is not None
+        assert b"canary" not in bytes(agent.raw) + agent.popen.stderr.read()
+        sent = {asked.headers["authorization"] for asked in openai.asked}
+        assert sent == {f"Bearer {KEY}"}

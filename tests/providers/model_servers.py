@@ -40,7 +40,7 @@ class Stream:
 
 def saying(text: str) -> Stream:
     """A whole answer of a model, as Chat Completions stream it."""
-    chunks = [{"delta": {"content": text}}, {"delta": {}, "finish_reason": "stop"}]
+    chunks: list[dict[str, Any]] = [{"delta": {"content": text}}, {"delta": {}, "finish_reason": "stop"}]
     lines = [json.dumps({"choices": [{"index": 0, **chunk}]}) for chunk in chunks]
     return Stream("".join(f"data: {line}\n\n" for line in (*lines, "[DONE]")).encode())
 
