@@ -14,6 +14,7 @@ from agent_server.conversation.messages import ToolResultMessage
 from agent_server.conversation.placeholders import placeholder
 from agent_server.conversation.reasoning import Piece
 from agent_server.conversation.tool_calls import ToolSpec
+from agent_server.providers.openai_requests import tool_parameters
 from agent_server.providers.prompt_parts import told
 from agent_server.providers.provider import ModelInfo, ModelRequest
 from agent_server.providers.turns import ModelTurn, Turn, UserTurn, fitting_name, turns_of
@@ -139,7 +140,7 @@ def _piece(piece: Piece, calls: Iterable[str]) -> Block:
 
 
 def _tool(spec: ToolSpec) -> dict[str, Any]:
-    return {"name": spec.name, "description": spec.description, "input_schema": spec.parameters}
+    return {"name": spec.name, "description": spec.description, "input_schema": tool_parameters(spec.parameters)}
 
 
 def _asked_names(turns: Sequence[Turn]) -> list[str]:

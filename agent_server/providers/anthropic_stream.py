@@ -6,8 +6,8 @@ stop all blocks at the end, leave fields out, and write errors in other shapes; 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final, Literal
 
 from agent_server.conversation.reasoning import Layout
 from agent_server.providers.json_reading import arguments_of, json_of, object_in
@@ -46,7 +46,9 @@ class _Block:
 
 
 class AnthropicDecoder:
-    """Reads one response. ``origin`` names who gives it."""
+    """Reads one response. ``origin`` names who gives it. ``_takers`` says what each kind of event changes."""
+
+    _takers: ClassVar[Mapping[str, Callable[[AnthropicDecoder, dict[str, Any]], Sequence[ProviderEvent]]]]
 
     def __init__(self, origin: str) -> None:
         self.complete = False
@@ -59,15 +61,6 @@ class AnthropicDecoder:
         self._tangled = False
         self._stop_reason: str | None = None
         self._usage: dict[str, int] = {}
-        self._takers: dict[str, Callable[[dict[str, Any]], Sequence[ProviderEvent]]] = {
-            "content_block_delta": self._delta,
-            "content_block_start": self._start,
-            "content_block_stop": self._stop,
-            "message_start": self._message_start,
-            "message_delta": self._message_delta,
-            "message_stop": self._message_stop,
-            "ping": _nothing,
-        }
 
     def event(self, name: str, data: bytes) -> Sequence[ProviderEvent]:
         """What one event of the stream means; see `agent_server.providers.wire.Decoder`."""
@@ -83,7 +76,7 @@ class AnthropicDecoder:
         taker = self._takers.get(kind if type(kind) is str else name)
         if taker is not None:
             try:
-                return taker(event)
+                return taker(self, event)
             except (AttributeError, TypeError) as error:
                 raise ValueError(f"a {kind} event of another shape") from error
         if kind == "error" or event.get("error"):
@@ -265,6 +258,9 @@ class AnthropicDecoder:
             return Finished("pause")
         return Finished("tool_use" if self._call_ids else "end_turn")
 
+    def _ping(self, event: dict[str, Any]) -> Sequence[ProviderEvent]:
+        return ()
+
     def _layout(self) -> Layout:
         layout = Layout()
         for block in self._blocks:
@@ -285,8 +281,15 @@ class AnthropicDecoder:
         return layout
 
 
-def _nothing(event: dict[str, Any]) -> Sequence[ProviderEvent]:
-    return ()
+AnthropicDecoder._takers = {
+    "content_block_delta": AnthropicDecoder._delta,
+    "content_block_start": AnthropicDecoder._start,
+    "content_block_stop": AnthropicDecoder._stop,
+    "message_start": AnthropicDecoder._message_start,
+    "message_delta": AnthropicDecoder._message_delta,
+    "message_stop": AnthropicDecoder._message_stop,
+    "ping": AnthropicDecoder._ping,
+}
 
 
 def _extend(block: dict[str, Any], delta: dict[str, Any]) -> None:

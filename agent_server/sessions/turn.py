@@ -86,6 +86,9 @@ class Turn:
                 if self.usage is not None and self._spent():
                     break
                 finished, calls = await self._ask_model()
+                if calls and finished.reason == "refusal":
+                    end_unstarted(self._session, calls, cancelled=True)
+                    return "refusal"
                 goes_on = bool(calls) or finished.reason == "pause"
                 if goes_on or self._reasoning is not None:  # else the end of the turn ends the response too
                     self._end_response(calls)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Coroutine
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +53,8 @@ class Workers:
     def spawn(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: object, name: str) -> None:
         """Run something that outlives whoever asked for it. It must raise nothing."""
         if self._group is not None:
-            self._group.start_soon(work, *arguments, name=name)
+            with _known_to_sniffio():
+                self._group.start_soon(work, *arguments, name=name)
         else:  # the context was not entered yet
             task = asyncio.get_running_loop().create_task(work(*arguments), name=name)
             self._early.add(task)
@@ -60,11 +63,12 @@ class Workers:
     def ensure(self, session: Session) -> None:
         """Start the session's task, if it has none yet: sessions that are never prompted cost no task."""
         if session.instance_id not in self._scopes:
-            self._scopes[session.instance_id] = anyio.CancelScope()
-            if self._group is None:
-                self._to_start.append(session)  # prompted before the context was entered
-            else:
-                self._start(session)
+            with _known_to_sniffio():
+                self._scopes[session.instance_id] = anyio.CancelScope()
+                if self._group is None:
+                    self._to_start.append(session)  # prompted before the context was entered
+                else:
+                    self._start(session)
 
     def stop(self, session: Session) -> None:
         """Cancel the session's task, if it has one."""
@@ -93,6 +97,23 @@ class Workers:
             if was_stopped(error):
                 raise
             self._crashed(session, error)
+
+
+@contextmanager
+def _known_to_sniffio() -> Iterator[None]:
+    """What is inside may use anyio in a callback of the loop.
+
+    Where sniffio is installed, anyio asks it which loop this is, and it sees asyncio's only inside of tasks.
+    """
+    sniffio = sys.modules.get("sniffio")
+    if sniffio is None:
+        yield
+        return
+    before, sniffio.thread_local.name = sniffio.thread_local.name, "asyncio"
+    try:
+        yield
+    finally:
+        sniffio.thread_local.name = before
 
 
 def was_stopped(error: BaseException) -> bool:

@@ -557,6 +557,22 @@ async def test_a_pause_sends_what_was_said_back_and_goes_on(tmp_path: Path) -> N
         assert await client.stop_reason(prompt) == "end_turn"
 
 
+@in_loop
+async def test_a_call_that_a_refusal_follows_does_not_run_and_the_prompt_is_forgotten(tmp_path: Path) -> None:
+    model = Choice()
+    tool = PuppetTool()
+    async with one_client(model, tools=[tool]) as (client, _):
+        session_id = await client.new_session(str(tmp_path))
+        prompt = client.prompt(session_id)
+        await model.asked(1)
+        model.say(1, "I will", wants("puppet"), Finished("refusal"))
+        assert await client.stop_reason(prompt) == "refusal"
+        assert tool.runs == 0
+        assert client.updates(session_id, sessionUpdate="tool_call_update")[-1]["status"] == "failed"
+        await turn(client, model, session_id, "hello")
+        assert [type(message) for message in model.seen[1]] == [UserMessage]
+
+
 # Keys
 
 

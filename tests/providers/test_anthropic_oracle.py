@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from agent_server.conversation.content import ImagePart, TextPart
-from agent_server.conversation.messages import ToolResultMessage, UserMessage
+from agent_server.conversation.content import AudioPart, ImagePart, LinkPart, ResourcePart, TextPart
+from agent_server.conversation.messages import AssistantMessage, ToolRequest, ToolResultMessage, UserMessage
 from agent_server.conversation.tool_calls import ToolSpec
 from agent_server.providers.anthropic import AnthropicFormat
 from agent_server.providers.provider import ModelInfo, ModelRequest
@@ -41,6 +41,9 @@ A_TOOL_LOOP = stream(
     *tool(4, "toolu_1", '{"path":', ' "a.txt"}', caller={"type": "direct"}),
     *tool(5, "toolu_2"),
     *finish("tool_use", output_tokens=20),
+)
+A_PAUSE = stream(
+    begin(), start(0, type="server_tool_use", id="srvtoolu_1", name="web_search", input={}), *finish("pause_turn")
 )
 ANSWER = stream(begin(), *text(0, "Done."), *finish("end_turn"))
 
@@ -136,6 +139,21 @@ def test_what_we_send_is_of_the_sdks_types_and_has_no_field_that_they_lack(
 ) -> None:
     ours = we_ask(body)
     assert drained(their_types.validate_python(ours)) == ours
+
+
+def test_everything_else_that_we_send_is_of_the_sdks_types_too(their_types: TypeAdapter[Any]) -> None:
+    pdf = ResourcePart("file:///a.pdf", blob="cGRm", mime_type="application/pdf")
+    link = LinkPart("file:///b", "b")
+    paused = play(AnthropicFormat().decoder(ModelRequest(MODEL, []), HERE), A_PAUSE).message
+    talk: list[Any] = [
+        UserMessage((pdf, link, AudioPart("aQ==", "audio/wav"))),
+        AssistantMessage("I try.", tool_requests=[ToolRequest("a|b", "odd name", {"x": [1, None]})]),
+        ToolResultMessage("a|b", "odd name", (ImagePart("aW1n", "image/png"),), is_error=True),
+        paused,
+    ]
+    for effort, model in (("off", MODEL), ("high", "claude-sonnet-4-5"), ("max", MODEL), (None, MODEL)):
+        ours = AnthropicFormat().request(ModelRequest(model, talk, effort=effort), HERE, INFO).body
+        assert drained(their_types.validate_python(ours)) == ours
 
 
 def test_the_check_of_types_finds_what_is_wrong(their_types: TypeAdapter[Any]) -> None:

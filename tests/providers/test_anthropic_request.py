@@ -239,6 +239,11 @@ def test_tools_are_declared_with_their_schemas() -> None:
     assert written["tools"] == [declared] and "tool_choice" not in written
 
 
+def test_a_schema_that_is_refused_at_its_top_is_made_laxer() -> None:
+    odd = ToolSpec("odd", "", {**SCHEMA, "anyOf": [{"required": ["path"]}]})
+    assert body(user("hi"), tools=[odd])["tools"][0]["input_schema"] == SCHEMA
+
+
 def test_tools_of_the_past_are_declared_but_not_offered_where_none_are_now() -> None:
     written = body(user("do"), asks("a"), result("a"), asks("b"), result("b"))
     assert [tool["name"] for tool in written["tools"]] == ["read"]

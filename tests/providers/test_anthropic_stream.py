@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from typing import Any
 
 import pytest
@@ -280,6 +282,18 @@ def test_the_decoder_says_when_nothing_more_comes() -> None:
         assert not decoder.complete
     heard(decoder, {"type": "message_stop"})
     assert decoder.complete
+
+
+def test_a_decoder_is_gone_as_soon_as_nobody_has_it() -> None:
+    decoder = AnthropicDecoder("a")
+    heard(decoder, begin())
+    gone = weakref.ref(decoder)
+    gc.disable()
+    try:
+        del decoder
+        assert gone() is None, "it waits for the garbage collector, with all that it has read"
+    finally:
+        gc.enable()
 
 
 # Usage

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from agent_server.conversation.content import ImagePart, TextPart
-from agent_server.conversation.messages import ToolResultMessage, UserMessage
+from agent_server.conversation.content import AudioPart, ImagePart, LinkPart, ResourcePart, TextPart
+from agent_server.conversation.messages import AssistantMessage, ToolRequest, ToolResultMessage, UserMessage
 from agent_server.conversation.tool_calls import ToolSpec
 from agent_server.providers.gemini import GeminiFormat
 from agent_server.providers.provider import ModelInfo, ModelRequest
@@ -155,7 +155,28 @@ def test_the_path_and_the_key_are_the_sdks() -> None:
 
 @pytest.mark.parametrize("body", [A_TOOL_LOOP, ANSWER])
 def test_what_we_send_is_of_the_sdks_types_which_forbid_other_fields(body: bytes) -> None:
-    ours = we_ask(body)
+    check_types(we_ask(body))
+
+
+def test_everything_else_that_we_send_is_of_the_sdks_types_too() -> None:
+    pdf = ResourcePart("file:///a.pdf", blob="cGRm", mime_type="application/pdf")
+    talk: list[Any] = [
+        UserMessage((pdf, LinkPart("file:///b", "b"), AudioPart("aQ==", "audio/wav"))),
+        AssistantMessage("I try.", tool_requests=[ToolRequest("a|b", "odd name", {"x": [1, None]})]),
+        ToolResultMessage("a|b", "odd name", (ImagePart("aW1n", "image/png"),), is_error=True),
+    ]
+    for effort, model in (("off", MODEL), ("off", "gemini-2.5-pro"), ("high", "gemini-2.5-pro"), ("minimal", MODEL)):
+        request = ModelRequest(model, talk, tools=[ToolSpec("read", "", SCHEMA)], system="s", effort=effort)
+        check_types(GeminiFormat().request(request, HERE, INFO).body)
+
+
+def test_the_check_of_types_finds_what_is_wrong() -> None:
+    with pytest.raises(ValueError):
+        check_types(we_ask(ANSWER) | {"contents": [{"role": "user", "parts": [{"words": "a"}]}]})
+
+
+def check_types(ours: dict[str, Any]) -> None:
+    """Every part of the request is of the SDK's type for it, and there is no other."""
     for content in (*ours.pop("contents"), ours.pop("systemInstruction")):
         types.Content.model_validate(content)
     for tool in ours.pop("tools"):

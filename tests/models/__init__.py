@@ -1,0 +1,1 @@
+"""Whole servers with models behind them: our program on one side, other people's on the other."""
