@@ -104,7 +104,7 @@ def test_rows_of_odd_shapes_are_left_out_or_say_nothing(provider: str) -> None:
                       {"id": "x" * 500, "name": "x" * 500}, {"id": "nul\0", "name": "nul\0"}]  # fmt: skip
     assert listed(provider, *odd) == ()
     fields = "display_name max_input_tokens capabilities pricing meta architecture top_provider displayName"
-    strange = dict.fromkeys(f"{fields} context_length".split(), ["strange"])
+    strange = {name: ["strange"] for name in f"{fields} context_length".split()}
     (model,) = listed(provider, {**strange, "id": "x", "name": "x"})
     assert model == ListedModel("x")
 
