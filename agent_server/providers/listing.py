@@ -11,11 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from agent_server.providers.choice import MAX_MODELS
 from agent_server.providers.provider import Price
 from agent_server.providers.wire import Endpoint
-
-MAX_MODELS: Final = 300
-"""Of one provider; the first that it names."""
 
 MAX_ID_CHARS: Final = 200
 

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agent_server.config.credentials import Credentials, Key
 from agent_server.config.keys import KEY_VARIABLES
 from agent_server.config.levels import LEVELS, without_level
 from agent_server.config.settings import Settings
-from agent_server.config.tables import ModelTable
-from agent_server.providers.choice import Choice, UnknownModel, chosen
+from agent_server.providers.choice import MAX_MODELS, Choice, UnknownModel, chosen
 from agent_server.providers.known import DEFAULT_MODELS, ENDPOINTS, LOCAL_SERVERS, BadAddress, endpoint_named
-from agent_server.providers.listing import MAX_MODELS, ListedModel
 from agent_server.providers.model_table import known_model, known_models
 from agent_server.providers.provider import KeyState, ModelInfo, Price
 from agent_server.providers.wire import Endpoint
+
+if TYPE_CHECKING:
+    from agent_server.config.tables import ModelTable
+    from agent_server.providers.listing import ListedModel
 
 _SEES: Final = ("anthropic", "gemini", "openai-responses")
 _SOURCES: Final = ("environment", "file", "keyring")

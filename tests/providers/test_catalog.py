@@ -16,9 +16,8 @@ import pytest
 from agent_server.config.settings import Settings
 from agent_server.config.tables import ModelTable, ProviderTable
 from agent_server.providers.catalog import Catalog
-from agent_server.providers.choice import UnknownModel
+from agent_server.providers.choice import MAX_MODELS, UnknownModel
 from agent_server.providers.known import DEFAULT_MODELS
-from agent_server.providers.listing import MAX_MODELS
 from agent_server.providers.provider import Price
 
 from .model_servers import ModelServer, ollama, qwen, speaking_openai

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from agent_server.providers.choice import MAX_MODELS
 from agent_server.providers.known import ENDPOINTS
-from agent_server.providers.listing import MAX_MODELS, ListedModel, list_path, listed_models
+from agent_server.providers.listing import ListedModel, list_path, listed_models
 from agent_server.providers.model_table import known_model, known_models, providers_of
 from agent_server.providers.provider import Price
 
@@ -86,9 +87,11 @@ def test_a_price_that_depends_is_no_price() -> None:
 
     assert price(prompt="0.000003", completion="0.000015") == Price(3.0, 15.0)
     assert price(prompt="0", completion="0", input_cache_read="0", input_cache_write="0.1e-6") == Price(0, 0, 0, 0.1)
-    for odd in ({"prompt": "-1", "completion": "-1"}, {"prompt": "1e-6"}, {"prompt": "nan", "completion": "0"}, {},
-                {"prompt": [], "completion": {}}, {"prompt": "5", "completion": "5"}):  # fmt: skip
-        assert price(**odd) is None
+    odd: list[dict[str, Any]] = [
+        {}, {"prompt": "-1", "completion": "-1"}, {"prompt": "1e-6"}, {"prompt": "nan", "completion": "0"},
+        {"prompt": [], "completion": {}}, {"prompt": "5", "completion": "5"},
+    ]  # fmt: skip
+    assert [price(**pricing) for pricing in odd] == [None] * len(odd)
 
 
 @pytest.mark.parametrize("provider", ["anthropic", "openai", "gemini", "openrouter"])
