@@ -133,14 +133,19 @@ class Catalog:
         return self._models
 
     def info(self, model: str) -> ModelInfo | None:
-        """What is known of a model of somebody who can be asked, whether it is in the list or not yet."""
+        """What is known of a model of a provider that is known, whether it is in the list or not.
+
+        A session whose model was found on this machine is opened again before that is looked for, say.
+        """
+        if model == OFFLINE:
+            return self._offline.models()[0]
         info = self._infos.get(model)
         if info is not None:
             return info
         provider, _, model_id = model.partition(":")
-        if self._offers is None or not model_id or not self._offers.configured(provider):
+        if not model_id or self._loaded().endpoint(provider) is None:
             return None
-        return self._offers.info(provider, model_id)
+        return self._loaded().info(provider, model_id)
 
     def offered(self, text: str) -> str | None:
         """The id of the offered model that a text names, as a project's file may; None: it names none."""
@@ -244,7 +249,7 @@ class Catalog:
 
     def _backend(self, model: str) -> Provider | None:
         name, colon, _ = model.partition(":")
-        endpoint = self._offers.endpoint(name) if colon and self._offers is not None else None
+        endpoint = self._loaded().endpoint(name) if colon else None
         if endpoint is None:
             return None
         known = self._backends.get(name)

@@ -425,3 +425,22 @@ def test_the_table_in_the_package_is_small_and_says_where_it_is_from() -> None:
     path = Path(module.__file__).with_suffix(".json")
     assert path.stat().st_size < 40_000
     assert {"source", "made", "models"} == set(json.loads(path.read_text("utf-8")))
+
+
+def test_the_model_of_an_older_session_is_known_before_its_server_is_found(home: Mapping[str, str]) -> None:
+    async def work_(server: ModelServer) -> None:
+        settings, host = with_ollama(server)
+        catalog = Catalog(settings, {**home, **host})
+        catalog.watch(lambda: None)
+        early = catalog.info("ollama:qwen3:8b")
+        assert early is not None
+        assert catalog.provider_of("ollama:qwen3:8b").id == "ollama"
+        assert catalog.info("nobody:x") is None
+        await catalog.wait_ready()
+        late = catalog.info("ollama:qwen3:8b")
+        assert late is not None
+        assert (early.window_tokens, late.window_tokens) == (None, 40960)
+        await catalog.aclose()
+
+    with ollama(qwen3_8b=qwen("tools")).running() as server:
+        asyncio.run(asyncio.wait_for(work_(server), WAIT_S))
