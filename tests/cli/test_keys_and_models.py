@@ -368,3 +368,42 @@ def test_where_there_are_two_keys_that_of_the_environment_counts_and_stays_after
         assert b"canary" not in bytes(agent.raw) + agent.popen.stderr.read()
         sent = {asked.headers["authorization"] for asked in openai.asked}
         assert sent == {f"Bearer {KEY}"}
+
+
+@pytest.mark.req("MO-01")
+def test_a_model_of_this_machine_answers_where_nothing_else_is_configured(home: Home, tmp_path: Path) -> None:
+    with ollama(qwen3_8b=qwen("tools")).running() as server:
+        server.routes["POST /v1/chat/completions"] = saying("hello from this machine")
+        environment = {**home.environment, "OLLAMA_HOST": server.place, "AGENT_SERVER_LOCAL_MODELS": "true"}
+        with agent_process(tmp_path, environment=environment) as agent:
+            session_id = agent.new_session(tmp_path)
+            assert agent.answer(agent.prompt(session_id, "hi"))["result"]["stopReason"] == "end_turn"
+            assert agent.said("hello from this machine")()
+            listed = agent.call("_agent_server/models/list", sessionId=session_id)["models"]
+            assert [(model["id"], model["provider"], model["current"]) for model in listed] == [
+                ("ollama:qwen3:8b", "ollama", True), ("offline", "offline", False),
+            ]  # fmt: skip
+            assert listed[0]["windowTokens"] == 40960
+        (asked,) = [asked for asked in server.asked if asked.path == "/v1/chat/completions"]
+        assert asked.body["model"] == "qwen3:8b"
+        assert "authorization" not in asked.headers
+
+
+def test_a_server_of_this_machine_that_starts_late_is_found_by_a_refresh_and_one_that_dies_takes_no_session_with_it(
+    home: Home, tmp_path: Path
+) -> None:
+    with ollama(qwen3_8b=qwen("tools")).running() as server:
+        kept, server.routes = server.routes, {}
+        environment = {**home.environment, "OLLAMA_HOST": server.place, "AGENT_SERVER_LOCAL_MODELS": "true"}
+        with agent_process(tmp_path, environment=environment) as agent:
+            session_id = agent.new_session(tmp_path)
+            assert agent.call("_agent_server/auth/refresh")["configured"] is False
+            server.routes = {**kept, "POST /v1/chat/completions": saying("here I am")}
+            assert agent.call("_agent_server/auth/refresh")["configured"] is True
+            assert agent.answer(agent.prompt(session_id, "hi"))["result"]["stopReason"] == "end_turn"
+            assert agent.said("here I am")()
+            server.routes = {}
+            assert agent.answer(agent.prompt(session_id, "and?"))["error"]["data"]["errorKind"] == "raw"
+            server.routes = {**kept, "POST /v1/chat/completions": saying("back again")}
+            assert agent.answer(agent.prompt(session_id, "now?"))["result"]["stopReason"] == "end_turn"
+            assert agent.said("back again")()

@@ -62,7 +62,7 @@ def test_a_key_in_the_environment_wins_over_one_in_the_file_and_offline_is_last(
     store(home, anthropic="of-the-file", mistral="of-the-file")
     catalog = Catalog(ALONE, {**home, "MISTRAL_API_KEY": "of-the-environment"})
     providers = list(dict.fromkeys(info.provider for info in catalog.models()))
-    assert providers == ["mistral", "anthropic", ""]
+    assert providers == ["mistral", "anthropic", "offline"]
     assert catalog.default_model == f"mistral:{DEFAULT_MODELS['mistral']}"
     assert ids(catalog)[-1] == "offline"
     sources = {state.id: state.source for state in catalog.key_states() if state.configured}
