@@ -186,7 +186,10 @@ class Catalog:
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong with keys and addresses, in sentences without any value."""
-        warnings = (self.credentials.warning, self.credentials.keyring_warning, *self._loaded().problems)
+        offers = self._loaded()
+        warnings = (self.credentials.warning, self.credentials.keyring_warning, *offers.problems)
+        if offers.explicit is not None and not self.default_model.startswith(f"{offers.explicit.provider}:"):
+            warnings = (*warnings, f"{self.named(offers.explicit.provider)[0]} was chosen and has no models just now")
         return tuple(warning for warning in warnings if warning is not None)
 
     def named(self, provider: str) -> tuple[str, tuple[str, ...]]:
@@ -300,7 +303,7 @@ class Catalog:
         self._begun = True
         self.credentials.refresh()
         if self._settings.keyring:
-            await asyncio.to_thread(self.credentials.ask_keyring)
+            await asyncio.to_thread(self.credentials.ask_keyring, self.taking_keys())
         await self._find_local()
 
     async def aclose(self) -> None:
@@ -339,7 +342,7 @@ class Catalog:
     async def _begin_looking(self) -> None:
         try:
             if self._settings.keyring:
-                await asyncio.to_thread(self.credentials.ask_keyring)
+                await asyncio.to_thread(self.credentials.ask_keyring, self.taking_keys())
                 self._compose()
             await asyncio.gather(self._find_local(), self._list() if self._unlisted() else asyncio.sleep(0))
         finally:

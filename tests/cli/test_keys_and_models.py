@@ -208,6 +208,7 @@ def test_a_doctor_finds_a_new_installation_well_and_changes_nothing(home: Home) 
         ('store_dir = "/dev/null/x"', {}, "cannot be written"),
         ("", {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": f"http://u:{KEY}@h"}, "OPENAI_BASE_URL holds more than"),
         ('model = "openai:of-tomorrow"\nmax_cost_usd = 1', {"OPENAI_API_KEY": KEY}, "max_cost_usd cannot be kept"),
+        ('model = "ollama"', {"OLLAMA_HOST": "127.0.0.1:9"}, "Ollama was chosen and has no models just now"),
         ('rotation = ["anthropic"]', {}, "rotation: 1 of its models cannot be asked now"),
     ],
 )

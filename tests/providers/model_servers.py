@@ -45,6 +45,11 @@ def saying(text: str) -> Stream:
     return Stream("".join(f"data: {line}\n\n" for line in (*lines, "[DONE]")).encode())
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: Any) -> None:
+        """Whoever asks may be gone before the answer."""
+
+
 class ModelServer:
     """What is asked of it, and what it answers: ``routes`` by method and path, JSON values or functions."""
 
@@ -65,7 +70,7 @@ class ModelServer:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http = _Server(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
         self.port: int = self._http.server_address[1]
         self.place = f"127.0.0.1:{self.port}"
