@@ -22,6 +22,7 @@ from agent_server.providers.wire import Endpoint
 if TYPE_CHECKING:
     from agent_server.config.tables import ModelTable
     from agent_server.providers.listing import ListedModel
+    from agent_server.providers.surroundings import Surroundings
 
 _SEES: Final = ("anthropic", "gemini", "openai-responses")
 _SOURCES: Final = ("environment", "file", "keyring")
@@ -32,8 +33,7 @@ class Offers:
     """The providers that there are, and their models.
 
     Args:
-        found: local servers that identified themselves, and what they list; shared with whoever looks for them.
-        listed: what other servers list, by provider; shared likewise.
+        around: which servers were found, and what they list, as it is at the time.
     """
 
     def __init__(
@@ -41,13 +41,11 @@ class Offers:
         settings: Settings,
         environment: Mapping[str, str],
         credentials: Credentials,
-        found: Mapping[str, tuple[ListedModel, ...]],
-        listed: Mapping[str, tuple[ListedModel, ...]],
+        around: Surroundings,
     ) -> None:
         self._settings = settings
         self._credentials = credentials
-        self._found = found
-        self._listed = listed
+        self._found, self._listed = around.found, around.listed
         self.problems: list[str] = []
         """What is wrong with what somebody said of a provider, in sentences."""
         self._endpoints: dict[str, Endpoint] = {}

@@ -356,7 +356,8 @@ def test_where_there_are_two_keys_that_of_the_environment_counts_and_stays_after
 ) -> None:
     home.run("login", "openai", "--no-check", said="sk-canary-of-the-file")
     environment = {**home.environment, **at(openai), "OPENAI_API_KEY": KEY}
-    with agent_process(tmp_path, "--model", "openai:gpt-5", "--log-stderr", environment=environment) as agent:
+    talkative = ("--log-stderr", "--log-level", "debug")
+    with agent_process(tmp_path, "--model", "openai:gpt-5", *talkative, environment=environment) as agent:
         session_id = agent.new_session(tmp_path)
         assert key_state(agent, "openai") == (True, "environment")
         assert agent.answer(agent.prompt(session_id, "hi"))["result"]["stopReason"] == "end_turn"
