@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from agent_server.sessions.model_choice import level_of, levels_of
+from agent_server.sessions.model_choice import level_of, levels_of, models_of
 from agent_server.sessions.policy import MODES
 
 if TYPE_CHECKING:
@@ -38,16 +38,11 @@ def config_options(session: Session) -> list[Any]:
 def _models(session: Session) -> list[dict[str, Any]]:
     """The models, by who serves them where there are several: flat and grouped are never mixed."""
     groups: dict[str, list[dict[str, Any]]] = {}
-    known = False
-    for info in session.spec.provider.models():
+    for info in models_of(session):
         entry = {"value": info.id, "name": info.name}
         if info.description:
             entry["description"] = info.description
         groups.setdefault(info.provider or info.id, []).append(entry)
-        known = known or info.id == session.model
-    if not known:  # it is offered no more: what is current must be listed all the same
-        info = session.model_info
-        groups.setdefault(info.provider or info.id, []).append({"value": info.id, "name": info.name})
     if len(groups) == 1 or all(len(models) == 1 for models in groups.values()):
         return [model for models in groups.values() for model in models]
     return [{"group": name, "name": name, "options": models} for name, models in groups.items()]
