@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+
+import orjson
+
 from agent_server.conversation.content import AudioPart, ImagePart, LinkPart, Part, ResourcePart, TextPart
 from agent_server.conversation.messages import (
     AssistantMessage,
@@ -12,6 +16,8 @@ from agent_server.conversation.messages import (
 )
 from agent_server.conversation.reasoning import ReasoningState
 from agent_server.conversation.tool_calls import ToolSpec
+from agent_server.providers.provider import ModelInfo, ModelRequest
+from agent_server.providers.wire import Endpoint, WireFormat, WireRequest
 
 IMAGE = ImagePart("aW1n", "image/png")
 SOUND = AudioPart("c25k", "audio/wav")
@@ -43,6 +49,11 @@ def call(call_id: str, path: str = "x") -> ToolRequest:
     return ToolRequest(call_id, "read", {"path": path})
 
 
+def asks(*call_ids: str, text: str = "") -> ModelMessage:
+    """A response that asks for these calls at once."""
+    return answer(text, *(call(call_id, call_id) for call_id in call_ids))
+
+
 def result(call_id: str, *parts: Part | str, is_error: bool = False) -> ModelMessage:
     return ToolResultMessage(call_id, "read", parts_of(*parts), is_error)
 
@@ -57,3 +68,12 @@ def with_tools_and_images() -> list[ModelMessage]:
         answer("It is a cat."),
         user("And now?"),
     ]
+
+
+def wire_request(wire: WireFormat, request: ModelRequest, endpoint: Endpoint, info: ModelInfo) -> WireRequest:
+    """The request as the format writes it: it can be sent, and the session's own messages are as they were."""
+    before = copy.deepcopy(request.messages)
+    made = wire.request(request, endpoint, info)
+    assert before == request.messages, "the session's messages are not to be changed"
+    assert orjson.dumps(made.body)
+    return made

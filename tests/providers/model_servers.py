@@ -1,4 +1,7 @@
-"""Servers of models on the loopback, as far as saying who they are and what they have: real HTTP, made-up models."""
+"""Servers of models on the loopback that do right: real HTTP, made-up models. Those that do wrong: `fault_server`.
+
+They run in threads, so that programs and SDKs which wait for an answer can be asked in a test without a loop.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ Answer = Callable[["Asked"], Any]
 
 @dataclass
 class Asked:
-    """A request that came."""
+    """A request that came. ``path`` is with its query; header names are lower case."""
 
     method: str
     path: str
@@ -51,7 +54,10 @@ class _Server(ThreadingHTTPServer):
 
 
 class ModelServer:
-    """What is asked of it, and what it answers: ``routes`` by method and path, JSON values or functions."""
+    """What is asked of it, and what it answers: ``routes`` by method and path, JSON values or functions.
+
+    A route that is a method alone stands for all other paths.
+    """
 
     def __init__(self, routes: Mapping[str, Any]) -> None:
         self.routes = dict(routes)
@@ -79,10 +85,9 @@ class ModelServer:
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers.get("content-length") or 0))
         headers = {name.lower(): value for name, value in handler.headers.items()}
-        path = handler.path.partition("?")[0]
-        asked = Asked(handler.command, path, headers, json.loads(body) if body else None)
+        asked = Asked(handler.command, handler.path, headers, json.loads(body) if body else None)
         self.asked.append(asked)
-        route = self.routes.get(f"{asked.method} {path}", Refusal(404))
+        route = self.routes.get(_route(asked), self.routes.get(asked.method, Refusal(404)))
         if route is ...:
             self.hangs.wait(30)
             route = Refusal(503)
@@ -97,7 +102,7 @@ class ModelServer:
         handler.wfile.write(text)
 
     def paths(self) -> list[str]:
-        return [f"{asked.method} {asked.path}" for asked in self.asked]
+        return [_route(asked) for asked in self.asked]
 
     @contextmanager
     def running(self) -> Iterator[ModelServer]:
@@ -110,6 +115,22 @@ class ModelServer:
             self._http.shutdown()
             self._http.server_close()
             thread.join(10)
+
+
+def _route(asked: Asked) -> str:
+    return f"{asked.method} {asked.path.partition('?')[0]}"
+
+
+def streaming(*streams: bytes) -> ModelServer:
+    """A server that answers whatever is posted with these streams, one after another, the last again and again."""
+    given = iter(streams)
+    last = [b""]
+
+    def stream(_asked: Asked) -> Stream:
+        last[0] = next(given, last[0])
+        return Stream(last[0])
+
+    return ModelServer({"POST": stream})
 
 
 def ollama(**models: Mapping[str, Any]) -> ModelServer:

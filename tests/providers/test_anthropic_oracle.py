@@ -19,7 +19,7 @@ from agent_server.providers.anthropic import AnthropicFormat
 from agent_server.providers.provider import ModelInfo, ModelRequest
 from agent_server.providers.wire import Endpoint
 from tests.providers.cassettes import Recorded, streams
-from tests.providers.listener import Asked, listening
+from tests.providers.model_servers import Asked, streaming
 from tests.providers.played import play
 from tests.providers.test_anthropic_stream import begin, finish, start, stop, stream, text, thinking, tool
 
@@ -51,7 +51,7 @@ ANSWER = stream(begin(), *text(0, "Done."), *finish("end_turn"))
 def sdk_asks(body: bytes, *, beta: bool = False) -> Asked:
     """What the SDK sends after this response, with results for its tool calls."""
     with (
-        listening(body, ANSWER) as there,
+        streaming(body, ANSWER).running() as there,
         anthropic.Anthropic(api_key="K", base_url=there.url, max_retries=0) as client,
     ):
         question = {"role": "user", "content": [{"type": "text", "text": "What is in them?"}, IMAGE]}

@@ -5,41 +5,25 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import orjson
 import pytest
 
-from agent_server.conversation.content import AudioPart, ImagePart, LinkPart, Part, ResourcePart, TextPart
+from agent_server.conversation.content import AudioPart, ImagePart, LinkPart, Part, ResourcePart
 from agent_server.conversation.messages import (
     AssistantMessage,
     ModelMessage,
     ToolRequest,
     ToolResultMessage,
-    UserMessage,
 )
 from agent_server.conversation.reasoning import ReasoningState
 from agent_server.conversation.tool_calls import ToolSpec
 from agent_server.providers.anthropic import AnthropicFormat
 from agent_server.providers.provider import ModelInfo, ModelRequest
 from agent_server.providers.wire import GO_ON, Endpoint
+from tests.providers.conversations import IMAGE, READ, asks, result, user, wire_request
 
 HERE = Endpoint("anthropic", "anthropic", "https://api.example")
 INFO = ModelInfo("claude-opus-5", "Claude", output_tokens=32_000, window_tokens=200_000, efforts=("low", "high"))
-SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
-READ = ToolSpec("read", "Reads a file.", SCHEMA)
 CACHED = {"type": "ephemeral"}
-PNG = ImagePart("aW1n", "image/png")
-
-
-def user(*parts: Part | str) -> UserMessage:
-    return UserMessage(tuple(TextPart(part) if isinstance(part, str) else part for part in parts))
-
-
-def asks(*calls: str, text: str = "") -> AssistantMessage:
-    return AssistantMessage(text, tool_requests=[ToolRequest(call, "read", {"path": call}) for call in calls])
-
-
-def result(call: str, *parts: Part | str, is_error: bool = False) -> ToolResultMessage:
-    return ToolResultMessage(call, "read", user(*parts).parts, is_error)
 
 
 def body(
@@ -49,12 +33,7 @@ def body(
     model: str = "claude-opus-5",
     **more: Any,
 ) -> dict[str, Any]:
-    request = ModelRequest(model, messages, **more)
-    before = copy.deepcopy(messages)
-    written = AnthropicFormat().request(request, endpoint, info).body
-    assert before == messages, "the session's messages are not to be changed"
-    orjson.dumps(written)
-    return written
+    return wire_request(AnthropicFormat(), ModelRequest(model, messages, **more), endpoint, info).body
 
 
 def plain(written: dict[str, Any]) -> list[dict[str, Any]]:
@@ -133,7 +112,7 @@ def test_a_tool_loop_alternates_and_its_results_stand_in_front() -> None:
 
 
 def test_texts_without_anything_in_them_are_left_out() -> None:
-    assert blocks("", "hi", PNG, " \n") == [text("hi"), _image("image/png", "aW1n")]
+    assert blocks("", "hi", IMAGE, " \n") == [text("hi"), _image("image/png", "aW1n")]
     assert blocks(" ") == [text(GO_ON)]
     assert "system" not in body(user("hi"), system=" \n")
 
@@ -217,7 +196,7 @@ def test_a_pdf_is_a_document_except_for_local_servers_and_models_without_eyes() 
 
 
 def test_images_may_stand_in_results_but_not_in_errors() -> None:
-    written = plain(body(user("do"), asks("a", "b"), result("a", PNG), result("b", PNG, is_error=True)))
+    written = plain(body(user("do"), asks("a", "b"), result("a", IMAGE), result("b", IMAGE, is_error=True)))
     shown, failed = written[2]["content"]
     assert shown == {"type": "tool_result", "tool_use_id": "a", "content": [_image("image/png", "aW1n")]}
     assert failed["is_error"] is True and [block["type"] for block in failed["content"]] == ["text"]
@@ -235,13 +214,13 @@ def test_an_empty_result_has_no_content_and_an_empty_error_says_that_it_is_one()
 
 def test_tools_are_declared_with_their_schemas() -> None:
     written = body(user("hi"), tools=[READ])
-    declared = {"name": "read", "description": "Reads a file.", "input_schema": SCHEMA, "cache_control": CACHED}
-    assert written["tools"] == [declared] and "tool_choice" not in written
+    declared = {"name": "read", "description": READ.description, "input_schema": READ.parameters}
+    assert written["tools"] == [{**declared, "cache_control": CACHED}] and "tool_choice" not in written
 
 
 def test_a_schema_that_is_refused_at_its_top_is_made_laxer() -> None:
-    odd = ToolSpec("odd", "", {**SCHEMA, "anyOf": [{"required": ["path"]}]})
-    assert body(user("hi"), tools=[odd])["tools"][0]["input_schema"] == SCHEMA
+    odd = ToolSpec("odd", "", {**READ.parameters, "anyOf": [{"required": ["path"]}]})
+    assert body(user("hi"), tools=[odd])["tools"][0]["input_schema"] == READ.parameters
 
 
 def test_tools_of_the_past_are_declared_but_not_offered_where_none_are_now() -> None:
@@ -352,13 +331,13 @@ def test_four_places_are_marked_for_the_cache() -> None:
         result("a", "4"),
         result("b", "5"),
     ]
-    written = body(*talk, system="Be kind.", tools=[READ, ToolSpec("write", "", SCHEMA)])
+    written = body(*talk, system="Be kind.", tools=[READ, ToolSpec("write", "", READ.parameters)])
     assert marks(written) == ["tool write", "system Be kind.", "2.0", "4.1"]
     assert written["system"] == [{**text("Be kind."), "cache_control": CACHED}]
 
 
 def test_the_next_request_begins_as_the_former_one_did() -> None:
-    talk: list[ModelMessage] = [user("1"), asks("a"), result("a", PNG), asks(text="2"), user("3")]
+    talk: list[ModelMessage] = [user("1"), asks("a"), result("a", IMAGE), asks(text="2"), user("3")]
     earlier = plain(body(*talk[:3], tools=[READ]))
     later = plain(body(*talk, tools=[READ]))
     assert later[:3] == earlier

@@ -19,7 +19,7 @@ from agent_server.providers.provider import Finished, ModelInfo, ModelRequest, R
 from agent_server.providers.retrying import RetryPolicy
 from tests.agent.scripted_client import in_loop
 from tests.http_client.test_http_client import far, sockets
-from tests.providers.asked import KEY, a_request, ask, endpoint_at, provider_at
+from tests.providers.asking import KEY, a_request, ask, endpoint_at, provider_at
 from tests.providers.fault_server import (
     Line,
     Received,

@@ -18,7 +18,7 @@ from agent_server.providers.gemini import GeminiFormat
 from agent_server.providers.provider import ModelInfo, ModelRequest
 from agent_server.providers.wire import Endpoint
 from tests.providers.cassettes import Recorded, streams
-from tests.providers.listener import Asked, listening
+from tests.providers.model_servers import Asked, streaming
 from tests.providers.played import play
 from tests.providers.test_gemini_stream import call, chunk, stream, text
 
@@ -58,7 +58,7 @@ def sdk_asks(body: bytes) -> Asked:
         thinking_config=types.ThinkingConfig(include_thoughts=True, thinking_level="high"),
         max_output_tokens=1000,
     )
-    with listening(body, ANSWER) as there:
+    with streaming(body, ANSWER).running() as there:
         options = types.HttpOptions(base_url=there.url)
         with genai.Client(api_key="K", http_options=options) as client:
             chat = client.chats.create(model=MODEL, config=config)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
-import orjson
 import pytest
 
-from agent_server.conversation.content import AudioPart, ImagePart, LinkPart, Part, ResourcePart, TextPart
+from agent_server.conversation.content import AudioPart, ImagePart, LinkPart, Part, ResourcePart
 from agent_server.conversation.messages import (
     AssistantMessage,
     ModelMessage,
     ToolRequest,
     ToolResultMessage,
-    UserMessage,
 )
 from agent_server.conversation.reasoning import ReasoningState
 from agent_server.conversation.tool_calls import ToolSpec
@@ -23,24 +20,12 @@ from agent_server.providers.gemini_request import UNSIGNED
 from agent_server.providers.gemini_stream import MADE_ID
 from agent_server.providers.provider import ModelInfo, ModelRequest
 from agent_server.providers.wire import GO_ON, Endpoint
+from tests.providers.conversations import IMAGE, asks, result, user, wire_request
 
 HERE = Endpoint("gemini", "gemini", "https://api.example")
 INFO = ModelInfo("gemini-2.5-flash", "Gemini")
 SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}}}
-PNG = ImagePart("aW1n", "image/png")
 PNG_PART = {"inlineData": {"mimeType": "image/png", "data": "aW1n"}}
-
-
-def user(*parts: Part | str) -> UserMessage:
-    return UserMessage(tuple(TextPart(part) if isinstance(part, str) else part for part in parts))
-
-
-def asks(*calls: str, text: str = "") -> AssistantMessage:
-    return AssistantMessage(text, tool_requests=[ToolRequest(call, "read", {"path": call}) for call in calls])
-
-
-def result(call: str, *parts: Part | str, is_error: bool = False) -> ToolResultMessage:
-    return ToolResultMessage(call, "read", user(*parts).parts, is_error)
 
 
 def body(
@@ -50,12 +35,7 @@ def body(
     model: str = "gemini-2.5-flash",
     **more: Any,
 ) -> dict[str, Any]:
-    request = ModelRequest(model, messages, **more)
-    before = copy.deepcopy(messages)
-    written = GeminiFormat().request(request, endpoint, info).body
-    assert before == messages, "the session's messages are not to be changed"
-    orjson.dumps(written)
-    return written
+    return wire_request(GeminiFormat(), ModelRequest(model, messages, **more), endpoint, info).body
 
 
 def parts(*given: Part | str, **more: Any) -> list[dict[str, Any]]:
@@ -229,7 +209,7 @@ def test_links_and_embedded_texts_are_text() -> None:
 
 
 def test_images_of_results_stand_behind_all_results() -> None:
-    talk = user("do"), asks("a", "b"), result("a", PNG), result("b", "two", PNG), user("?")
+    talk = user("do"), asks("a", "b"), result("a", IMAGE), result("b", "two", IMAGE), user("?")
     assert body(*talk)["contents"][2]["parts"] == [
         response("a", output="(see below)"),
         response("b", output="two"),

@@ -25,6 +25,7 @@ from tests.providers.conversations import (
     call,
     result,
     user,
+    wire_request,
     with_tools_and_images,
 )
 from tests.providers.played import play
@@ -39,14 +40,14 @@ def endpoint(*quirks: str) -> Endpoint:
 
 
 def body(request: ModelRequest, *quirks: str, info: ModelInfo = INFO) -> dict[str, Any]:
-    wire = FORMAT.request(request, endpoint(*quirks), info)
-    assert wire.path == "/chat/completions" and orjson.dumps(wire.body)
+    wire = wire_request(FORMAT, request, endpoint(*quirks), info)
+    assert wire.path == "/chat/completions"
     return wire.body
 
 
 def messages(history: Sequence[ModelMessage], *quirks: str) -> list[dict[str, Any]]:
-    written: list[dict[str, Any]] = body(ModelRequest("a-model", history), *quirks)["messages"]
-    return written
+    made: list[dict[str, Any]] = body(ModelRequest("a-model", history), *quirks)["messages"]
+    return made
 
 
 def test_a_prompt_is_the_least_that_a_server_needs() -> None:

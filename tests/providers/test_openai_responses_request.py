@@ -23,6 +23,7 @@ from tests.providers.conversations import (
     call,
     result,
     user,
+    wire_request,
     with_tools_and_images,
 )
 from tests.providers.played import play
@@ -38,14 +39,14 @@ def endpoint(*quirks: str) -> Endpoint:
 
 
 def body(request: ModelRequest, *quirks: str, info: ModelInfo = INFO) -> dict[str, Any]:
-    wire = FORMAT.request(request, endpoint(*quirks), info)
-    assert wire.path == "/responses" and orjson.dumps(wire.body)
+    wire = wire_request(FORMAT, request, endpoint(*quirks), info)
+    assert wire.path == "/responses"
     return wire.body
 
 
 def items(history: Sequence[ModelMessage], *quirks: str) -> list[dict[str, Any]]:
-    written: list[dict[str, Any]] = body(ModelRequest("a-model", history), *quirks)["input"]
-    return written
+    made: list[dict[str, Any]] = body(ModelRequest("a-model", history), *quirks)["input"]
+    return made
 
 
 def said(text: str) -> dict[str, Any]:

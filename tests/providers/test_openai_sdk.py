@@ -18,7 +18,7 @@ from agent_server.providers.openai_responses import OpenAIResponsesFormat
 from agent_server.providers.provider import ModelInfo, ModelRequest
 from agent_server.providers.wire import Endpoint
 from tests.providers.conversations import IMAGE, LINK, READ, RESOURCE, SOUND, result, user, with_tools_and_images
-from tests.providers.listener import Asked, Listener, listening
+from tests.providers.model_servers import Asked, ModelServer, streaming
 from tests.providers.played import play
 
 CHAT, RESPONSES = OpenAIChatFormat(), OpenAIResponsesFormat()
@@ -97,7 +97,7 @@ def responses_answer() -> bytes:
     return b"".join(lines)
 
 
-def sdk(server: Listener) -> openai.OpenAI:
+def sdk(server: ModelServer) -> openai.OpenAI:
     return openai.OpenAI(api_key="k", base_url=f"{server.url}/v1", max_retries=0)
 
 
@@ -125,7 +125,7 @@ def test_a_chat_with_tools_is_sent_as_the_sdk_sends_it() -> None:
         "function": {"name": "read", "description": "Reads a file.", "parameters": READ.parameters},
     }
     messages: list[Any] = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is in a?"}]
-    with listening(chat_answer(), b"data: [DONE]\n\n") as server, sdk(server) as client:
+    with streaming(chat_answer(), b"data: [DONE]\n\n").running() as server, sdk(server) as client:
         with client.chat.completions.stream(model="gpt-6", messages=messages, tools=[tool]) as stream:
             answered = stream.get_final_completion().choices[0].message
         messages.append(answered.to_dict(exclude_none=True))
@@ -174,7 +174,7 @@ def test_a_response_with_thoughts_and_tools_is_sent_back_as_the_sdk_sends_it() -
         "max_output_tokens": 9000,
         "prompt_cache_key": "session_1",
     }
-    with listening(responses_answer(), b"data: [DONE]\n\n") as server, sdk(server) as client:
+    with streaming(responses_answer(), b"data: [DONE]\n\n").running() as server, sdk(server) as client:
         with client.responses.stream(input=items, **settings) as stream:
             items += [item.to_dict() for item in stream.get_final_response().output]
         items += [

@@ -14,7 +14,7 @@ from agent_server.http_client.loading import loaded
 from agent_server.providers.provider import RetryPlanned, TextDelta, ToolCallRequested
 from agent_server.providers.retrying import RetryPolicy
 from tests.agent.scripted_client import in_loop
-from tests.providers.asked import Heard, a_request, ask, provider_at
+from tests.providers.asking import Heard, a_request, ask, provider_at
 from tests.providers.fault_server import (
     CHAT_END,
     LAST_CHUNK,

@@ -14,7 +14,7 @@ from agent_server.providers.provider import ProviderEvent, RetryPlanned
 from agent_server.providers.retrying import RetryPolicy
 from agent_server.providers.wire import ServerFault
 from tests.agent.scripted_client import in_loop
-from tests.providers.asked import a_request, ask, endpoint_at, provider_at
+from tests.providers.asking import a_request, ask, endpoint_at, provider_at
 from tests.providers.cassettes import Recorded, streams
 from tests.providers.fault_server import LAST_CHUNK, Play, chunk, fault_server, head, says
 from tests.providers.played import joined, play
