@@ -275,8 +275,11 @@ class Catalog:
         """End what goes on in the background."""
         if self._later is not None:
             self._later.cancel()
-        for task in tuple(self._tasks):
+        tasks = tuple(self._tasks)
+        for task in tasks:
             task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)  # else one might ask once more behind the close
         await self._around.aclose()
 
     def _begin(self) -> None:

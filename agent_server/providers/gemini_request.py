@@ -12,7 +12,7 @@ from agent_server.conversation.placeholders import placeholder
 from agent_server.conversation.reasoning import Piece
 from agent_server.conversation.tool_calls import ToolSpec
 from agent_server.providers.gemini_stream import MADE_ID
-from agent_server.providers.prompt_parts import told
+from agent_server.providers.prompt_parts import SHOWN_BELOW, told
 from agent_server.providers.provider import ModelInfo, ModelRequest
 from agent_server.providers.turns import ModelTurn, Turn, UserTurn, fitting_name, turns_of
 from agent_server.providers.wire import GO_ON, Endpoint, origin_of
@@ -112,7 +112,7 @@ def _call(call_id: str, request: ToolRequest) -> dict[str, Any]:
 def _response(call_id: str, result: ToolResultMessage, given: Sequence[JsonPart]) -> JsonPart:
     said = "\n".join(part["text"] for part in given if "text" in part)
     if not said and given:
-        said = "(see below)"
+        said = SHOWN_BELOW
     response = {"name": fitting_name(result.name, _NOT_IN_NAMES, _LONGEST_NAME)}
     key = "error" if result.is_error else "output"
     return {"functionResponse": _with_id({**response, "response": {key: said}}, call_id)}

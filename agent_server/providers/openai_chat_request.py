@@ -11,8 +11,8 @@ import orjson
 from agent_server.conversation.content import AudioPart, ImagePart
 from agent_server.conversation.messages import ToolRequest, ToolResultMessage
 from agent_server.conversation.tool_calls import ToolSpec
-from agent_server.providers.openai_requests import FROM_TOOLS, SHOWN_BELOW, tool_name
-from agent_server.providers.prompt_parts import Told, audio_format, image_url, told
+from agent_server.providers.openai_requests import FROM_TOOLS, tool_name
+from agent_server.providers.prompt_parts import SHOWN_BELOW, Told, audio_format, image_url, told
 from agent_server.providers.provider import ModelInfo, ModelRequest
 from agent_server.providers.server_limits import longest_answer, tool_parameters
 from agent_server.providers.turns import ModelTurn, UserTurn, turns_of

@@ -7,9 +7,6 @@ from typing import Final
 
 from agent_server.providers.turns import fitting_name
 
-SHOWN_BELOW: Final = "(see below)"
-"""Said as the result of a tool that gave nothing but what must be shown elsewhere."""
-
 FROM_TOOLS: Final = "What the tools gave besides text:"
 
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_-]")

@@ -11,6 +11,9 @@ from agent_server.conversation.placeholders import medium_of
 
 Told: TypeAlias = str | ImagePart | AudioPart
 
+SHOWN_BELOW: Final = "(see below)"
+"""Said as the result of a tool that gave nothing but what must be shown behind the results."""
+
 _AUDIO_NAMES: Final = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav", "x-m4a": "m4a", "mp4": "m4a"}
 
 

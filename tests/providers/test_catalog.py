@@ -419,6 +419,39 @@ def test_one_who_no_longer_waits_disturbs_nobody(home: Mapping[str, str]) -> Non
         asyncio.run(asyncio.wait_for(work_(server), WAIT_S))
 
 
+def test_nothing_is_under_way_any_more_when_it_is_closed(home: Mapping[str, str]) -> None:
+    class Hanging:
+        def __init__(self) -> None:
+            self.asked = asyncio.Event()
+            self.given_up = False
+            self.closed_behind_that = False
+
+        async def ask(self, *_: Any, **_more: Any) -> Any:
+            self.asked.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(0)
+                self.given_up = True
+
+        def backend(self, *_: Any) -> Any:
+            raise AssertionError("nobody asks for an answer here")
+
+        async def aclose(self) -> None:
+            self.closed_behind_that = self.given_up
+
+    async def work_() -> None:
+        outside = Hanging()
+        settings = Settings(local_models=False, model="work", providers=work("http://127.0.0.1:9"))
+        catalog = Catalog(settings, {**home, "WORK_KEY": KEY}, outside)
+        catalog.watch(lambda: None)
+        await outside.asked.wait()
+        await catalog.aclose()
+        assert outside.closed_behind_that
+
+    asyncio.run(asyncio.wait_for(work_(), WAIT_S))
+
+
 def test_the_table_in_the_package_is_small_and_says_where_it_is_from() -> None:
     import agent_server.providers.model_table as module
 
