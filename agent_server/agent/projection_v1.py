@@ -204,8 +204,7 @@ class ProjectorV1:
     def _usage(self, event: UsageReported) -> list[Update]:
         if event.window_tokens is None:  # the field may not be null, and a guess would be a lie
             return []
-        used = event.input_tokens + event.output_tokens
-        update: Update = {"sessionUpdate": "usage_update", "used": used, "size": event.window_tokens}
+        update: Update = {"sessionUpdate": "usage_update", "used": event.kept_tokens, "size": event.window_tokens}
         cost_usd = event.cost_usd if event.session_cost_usd is None else event.session_cost_usd
         if cost_usd is not None:
             update["cost"] = {"amount": cost_usd, "currency": "USD"}

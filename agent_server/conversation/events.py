@@ -272,6 +272,15 @@ class UsageReported:
     session_cost_usd: float | None = None
     model: str | None = None
 
+    @property
+    def kept_tokens(self) -> int:
+        """How much of the context the request and its answer take from now on.
+
+        Thoughts are left out: either they are not sent back, or the server drops them when the next prompt comes. One
+        that reads them again until then says so itself, in what it counts of the next request.
+        """
+        return self.input_tokens + max(0, self.output_tokens - self.thought_tokens)
+
 
 @dataclass(slots=True)
 class ContextEstimated:

@@ -11,7 +11,7 @@ from typing import Final
 
 from agent_server.conversation.content import ImagePart, Part, ResourcePart, TextPart
 from agent_server.conversation.messages import AssistantMessage, ModelMessage
-from agent_server.providers.provider import ModelRequest, Usage
+from agent_server.providers.provider import ModelRequest
 
 CHARS_PER_TOKEN: Final = 4
 TOKENS_PER_MESSAGE: Final = 4
@@ -40,15 +40,12 @@ class ContextGauge:
         self._counted, self._answer_counted = len(messages), False
         return self._tokens
 
-    def measured(self, call: Usage, *, thoughts_return: bool) -> None:
-        """What the server counted of the request that was estimated last, and of its answer.
+    def measured(self, kept_tokens: int) -> None:
+        """What the request that was estimated last and its answer take, as the server counted them.
 
-        The answer will stand in the next request as one message more, unless nothing was said. Thoughts are a part of
-        it only where the server wants them back; there they count in full, because what it drops of them is not known,
-        and too much is the safer guess.
+        The answer will stand in the next request as one message more, unless nothing was said.
         """
-        unsent_tokens = 0 if thoughts_return else call.thought_tokens
-        self._tokens = call.input_tokens + max(0, call.output_tokens - unsent_tokens)
+        self._tokens = kept_tokens
         self._answer_counted = True
 
 

@@ -225,8 +225,6 @@ class Turn:
         session, asked = self._session, self._asked
         cost_usd = cost_of(call, asked)
         so_far = session.record.cost_usd
-        if session.gauge is not None:
-            session.gauge.measured(call, thoughts_return=self._reasoning is not None)
         report = UsageReported(
             call.input_tokens,
             call.output_tokens,
@@ -239,6 +237,8 @@ class Turn:
             asked.id,
         )
         self.usage = (self.usage or UsageTotals()).plus(report)
+        if session.gauge is not None:
+            session.gauge.measured(report.kept_tokens)
         session.log.append(report)
 
     def _compact(self, event: CompactionEvent) -> None:

@@ -234,7 +234,7 @@ async def test_every_model_call_is_counted_and_priced_also_those_that_fail_or_ar
             "costUsd": round(cost, 6),
         }
         last = client.updates(session_id, sessionUpdate="usage_update")[-1]
-        assert (last["used"], last["size"], last["cost"]["amount"]) == (15, 1000, used["costUsd"])
+        assert (last["used"], last["size"], last["cost"]["amount"]) == (12, 1000, used["costUsd"])
         await failed_and_cancelled(client, model, session_id)
         assert (await client.call("_agent_server/session/usage", sessionId=session_id))["modelCalls"] == 5
 

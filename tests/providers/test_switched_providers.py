@@ -17,9 +17,12 @@ from tests.providers.conversations import IMAGE, READ, answer, call, result, use
 
 Pairs = tuple[list[str], list[str]]
 
-ITEM = {"kind": "opaque", "extra": {"item": {"type": "reasoning", "id": "rs_1", "encrypted_content": "gAAA"}}}
 LONG = "call_" + "x" * 80
-ITEMS = [ITEM, {"kind": "tool", "call_id": "functions.read:0"}, {"kind": "tool", "call_id": LONG}]
+ITEMS: list[dict[str, Any]] = [
+    {"kind": "opaque", "extra": {"item": {"type": "reasoning", "id": "rs_1", "encrypted_content": "gAAA"}}},
+    {"kind": "tool", "call_id": "functions.read:0"},
+    {"kind": "tool", "call_id": LONG},
+]
 CONVERSATION: list[ModelMessage] = [
     user("Look at both."),
     answer("", call("functions.read:0"), call(LONG), reasoning=ReasoningState("openai:gpt-6", ITEMS)),
