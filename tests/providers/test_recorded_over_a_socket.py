@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 
+from agent_server.conversation.reasoning import ReasoningState
 from agent_server.providers.failures import classify
 from agent_server.providers.formats import format_named
-from agent_server.conversation.reasoning import ReasoningState
 from agent_server.providers.provider import ProviderEvent, RetryPlanned
 from agent_server.providers.retrying import RetryPolicy
 from agent_server.providers.wire import ServerFault
