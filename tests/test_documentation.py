@@ -10,12 +10,14 @@ import subprocess
 import sys
 import tomllib
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 import agent_server
 from agent_server.cli.exit_codes import DESCRIPTION
+from agent_server.config.keys import KEY_VARIABLES, URL_VARIABLES
 from agent_server.config.settings import ENVIRONMENT_PREFIX, KINDS, resolve
 from agent_server.protocol.extensions import EXTENSION_AGENT_METHODS, EXTENSION_CLIENT_METHODS
 from agent_server.providers.offline.menu import COMMANDS
@@ -26,6 +28,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 DOCUMENTS = sorted(ROOT.glob("*.md"))
 EXAMPLES = [ROOT / "agent_server/examples" / name for name in ("client.py", "custom_agent.py")]
 
+KEYS_COMMANDS = ("login", "logout", "models", "doctor")
 SESSIONS_COMMANDS = ("list", "show", "export", "delete", "prune")
 NOT_OURS = {"--approve-all"}  # acpx's
 
@@ -107,7 +110,19 @@ def test_every_flag_that_is_named_exists_and_every_flag_is_named() -> None:
     assert flags(sessions_part) == of_sessions - {"--help"}
     assert flags(schema_part) == flags(usage("schema")) - {"--help"}
     assert flags(serve_part) == flags(usage())
-    assert flags(README) - NOT_OURS <= flags(usage()) | flags(usage("exec")) | of_sessions | flags(usage("schema"))
+    of_others = set().union(*(flags(usage(command)) for command in ("exec", "schema", *KEYS_COMMANDS)))
+    assert flags(README) - NOT_OURS <= flags(usage()) | of_sessions | of_others
+
+
+@pytest.mark.parametrize("command", KEYS_COMMANDS)
+def test_the_commands_for_keys_and_models_are_told_with_their_flags(command: str) -> None:
+    (row,) = [cells for cells in _table(section("## Models and keys")) if cells[0].split(" ")[0].strip("`") == command]
+    assert flags(row[1]) == flags(usage(command)) - {"--help"}
+
+
+def test_the_variables_of_keys_are_those_that_are_looked_at() -> None:
+    told = set(re.findall(r"`([A-Z_]+)`", section("## Models and keys")))
+    assert told == {*chain.from_iterable(KEY_VARIABLES.values()), *URL_VARIABLES.values()}
 
 
 def test_every_setting_has_its_row_with_its_names_and_its_default() -> None:
@@ -129,8 +144,8 @@ def _table(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-def test_the_settings_file_that_is_shown_is_taken_without_a_warning(tmp_path: Path) -> None:
-    (shown,) = blocks("toml")
+@pytest.mark.parametrize("shown", blocks("toml"))
+def test_a_settings_file_that_is_shown_is_taken_without_a_warning(shown: str, tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text(shown)
     resolved = resolve({}, {}, user_file=str(path))
@@ -139,9 +154,12 @@ def test_the_settings_file_that_is_shown_is_taken_without_a_warning(tmp_path: Pa
 
 
 def test_what_a_project_may_set_is_what_the_readme_says(tmp_path: Path) -> None:
-    (tmp_path / "agent-server.toml").write_text("\n".join(f"{name} = []" for name in KINDS))
-    warnings = resolve({}, {}, project_dir=str(tmp_path), user_file=os.devnull).warnings
-    closed = {name for name in KINDS if any(f" {name} is ignored: a project may not" in line for line in warnings)}
+    closed = set()
+    for name in KINDS:
+        (tmp_path / "agent-server.toml").write_text(f"{name} = []")
+        warnings = resolve({}, {}, project_dir=str(tmp_path), user_file=os.devnull).warnings
+        if any(f" {name} is ignored: a project may not" in line for line in warnings):
+            closed.add(name)
     (sentence,) = re.findall(r"It may set (.*?); everything else", section("## The command line"), re.DOTALL)
     assert set(re.findall(r"`(\w+)`", sentence)) == set(KINDS) - closed
 

@@ -16,6 +16,7 @@ from agent_server.protocol.extensions import (
     BUDGET_SET,
     MODEL_CYCLE,
     MODELS_LIST,
+    OPT_IN,
     SESSION_USAGE,
     THINKING_CYCLE,
 )
@@ -24,6 +25,7 @@ from agent_server.sessions.spending import UsageTotals, budget_of, set_budget
 
 if TYPE_CHECKING:
     from agent_server.agent.service import AgentService
+    from agent_server.connection.connection import Connection
     from agent_server.protocol.extensions.models import (
         AuthRefreshRequest,
         AuthRefreshResponse,
@@ -51,6 +53,7 @@ class ModelMethods:
 
     if TYPE_CHECKING:
         _service: AgentService
+        connection: Connection
 
         def _named(self, session_id: str | None, instance_id: str | None) -> Session: ...
         def _notify(self, method: NotificationMethod[Any], params: dict[str, Any]) -> None: ...
@@ -117,7 +120,8 @@ class ModelMethods:
     async def refresh_keys(self, params: AuthRefreshRequest) -> AuthRefreshResponse:
         """Look for keys and local servers again; clients that opted in are told (Req: CR-02)."""
         configured = await self._service.provider.refresh()
-        self._notify(AUTH_STATUS_CHANGED, self._key_states())
+        if self.connection.offers(OPT_IN):
+            self._notify(AUTH_STATUS_CHANGED, self._key_states())
         return AUTH_REFRESH.encoded({"configured": configured})
 
     def _key_states(self) -> dict[str, Any]:

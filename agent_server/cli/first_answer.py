@@ -31,7 +31,14 @@ _OFFLINE: Final = ["--model", "offline"]
 _PLAIN_ARGUMENTS: Final[Sequence[list[str]]] = ([], _OFFLINE)
 _UNSEEN: Final = {"AGENT_SERVER_LOCAL_MODELS": ("", "0", "1", "true", "false")}
 """Settings that change nothing in the answer, and what they may hold for sure."""
-_MEANWHILE: Final = ("inspect", "logging", "asyncio", "orjson", "agent_server.cli.serve")
+_MEANWHILE: Final = (
+    "inspect",
+    "logging",
+    "asyncio",
+    "orjson",
+    "agent_server.cli.serve",
+    "agent_server.providers.catalog",
+)
 """What is loaded, piece by piece, while the client has not said anything yet."""
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from agent_server.agent.login import LoginMethod, TerminalLogin
+from agent_server.config.credentials import CredentialsError
 from agent_server.errors import RpcError
 
 if TYPE_CHECKING:
@@ -69,8 +70,15 @@ class KeysLogin:
             raise RpcError(_INTERNAL_ERROR, "Internal error", {"details": details})
 
     async def logout(self) -> None:
-        """Forget the keys of the file; those in the environment are not ours."""
-        await asyncio.to_thread(self._catalog.credentials.forget)
+        """Forget the keys of the file; those in the environment are not ours.
+
+        Raises:
+            RpcError: the file cannot be changed.
+        """
+        try:
+            await asyncio.to_thread(self._catalog.credentials.forget)
+        except CredentialsError as error:
+            raise RpcError(_INTERNAL_ERROR, "Internal error", {"details": str(error)}) from error
         await self._catalog.refresh()
 
 

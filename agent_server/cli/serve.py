@@ -114,9 +114,9 @@ async def _serve(
         else:
             await serving
     finally:
-        limit.cancel()
         if is_catalog(provider):
             await provider.aclose()
+        limit.cancel()
 
 
 def _end_on_signals(agent: AgentConnection) -> None:

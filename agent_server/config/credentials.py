@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Final, Literal, TypeAlias
 
@@ -31,13 +30,18 @@ class CredentialsError(AgentServerError):
     """Keys could not be kept or removed; the text says why, and holds no key."""
 
 
-@dataclass(frozen=True, slots=True)
 class Key:
     """A key, and where it came from: ``place`` is a variable, a path, or ``keyring``."""
 
-    value: str = field(repr=False)
-    source: KeySource
-    place: str
+    __slots__ = ("place", "source", "value")
+
+    def __init__(self, value: str, source: KeySource, place: str) -> None:
+        self.value = value
+        self.source: KeySource = source
+        self.place = place
+
+    def __repr__(self) -> str:
+        return f"Key({self.source!r}, {self.place!r})"
 
 
 class Credentials:

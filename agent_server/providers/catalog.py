@@ -12,55 +12,29 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from agent_server.config.credentials import Credentials
 from agent_server.config.keys import any_key
 from agent_server.errors import ProviderError
-from agent_server.providers.local_ports import LOCAL_PORTS, may_listen
 from agent_server.providers.offline import OfflineProvider
 from agent_server.providers.provider import Command, KeyState, ModelInfo, ModelRequest, Provider, ProviderEvents
+from agent_server.providers.surroundings import LIST_S, Outside, Surroundings
 
 if TYPE_CHECKING:
     from agent_server.config.settings import Settings
-    from agent_server.providers.listing import ListedModel
     from agent_server.providers.offers import Offers
     from agent_server.providers.wire import Endpoint
 
 READY_S: Final = 0.5
 """How long a prompt waits for servers of this machine to say who they are, if there is nobody else."""
 
-LIST_S: Final = 10
-"""How long a server may take to list its models."""
-
 LISTED_AFTER_S: Final = 1.0
 """When servers are asked what they have: not while the first prompt is on its way."""
 
 OFFLINE: Final = "offline"
-NO_LIST: Final = "The server does not list its models."
 
 _log = logging.getLogger(__name__)
-
-
-class Outside(Protocol):
-    """What the catalog needs of the network."""
-
-    def backend(
-        self, endpoint: Endpoint, key: Callable[[], str | None], infos: Callable[[str], ModelInfo | None]
-    ) -> Provider:
-        """Whoever asks this endpoint for responses. ``infos``: what is known of a model, by its whole id."""
-
-    async def ask(
-        self, endpoint: Endpoint, url: str, key: str | None, *, body: dict[str, Any] | None, timeout_s: float
-    ) -> Any:
-        """The JSON that a URL of the endpoint gives, or gives for a body that is posted.
-
-        Raises:
-            ProviderError: there was none in time.
-        """
-
-    async def aclose(self) -> None:
-        """Close what is open."""
 
 
 class Catalog:
@@ -85,14 +59,11 @@ class Catalog:
         self._settings = settings
         self._environment = os.environ if environment is None else environment
         self.credentials = Credentials(self._environment, keyring=settings.keyring)
-        self._outside = outside
+        self._around = Surroundings(settings, outside)
         self._offline = _Offline(self)
         self._served: dict[str, Provider] = {}
         self._backends: dict[str, tuple[Endpoint, Provider]] = {}
         self._infos: dict[str, ModelInfo] = {}
-        self._unlisted_because: dict[str, ProviderError] = {}
-        self._found: dict[str, tuple[ListedModel, ...]] = {}
-        self._listed: dict[str, tuple[ListedModel, ...]] = {}
         self._offers: Offers | None = None
         self._models: Sequence[ModelInfo] = self._offline.models()
         self._watchers: list[Callable[[], None]] = []
@@ -133,14 +104,19 @@ class Catalog:
         return self._models
 
     def info(self, model: str) -> ModelInfo | None:
-        """What is known of a model of somebody who can be asked, whether it is in the list or not yet."""
+        """What is known of a model of a provider that is known, whether it is in the list or not.
+
+        A session whose model was found on this machine is opened again before that is looked for, say.
+        """
+        if model == OFFLINE:
+            return self._offline.models()[0]
         info = self._infos.get(model)
         if info is not None:
             return info
         provider, _, model_id = model.partition(":")
-        if self._offers is None or not model_id or not self._offers.configured(provider):
+        if not model_id or self._loaded().endpoint(provider) is None:
             return None
-        return self._offers.info(provider, model_id)
+        return self._loaded().info(provider, model_id)
 
     def offered(self, text: str) -> str | None:
         """The id of the offered model that a text names, as a project's file may; None: it names none."""
@@ -181,7 +157,10 @@ class Catalog:
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong with keys and addresses, in sentences without any value."""
-        warnings = (self.credentials.warning, self.credentials.keyring_warning, *self._loaded().problems)
+        offers = self._loaded()
+        warnings = (self.credentials.warning, self.credentials.keyring_warning, *offers.problems)
+        if offers.explicit is not None and not self.default_model.startswith(f"{offers.explicit.provider}:"):
+            warnings = (*warnings, f"{self.named(offers.explicit.provider)[0]} was chosen and has no models just now")
         return tuple(warning for warning in warnings if warning is not None)
 
     def named(self, provider: str) -> tuple[str, tuple[str, ...]]:
@@ -203,15 +182,16 @@ class Catalog:
 
         endpoint = self._loaded().endpoint(provider)
         assert endpoint is not None  # it is one of `taking_keys`
-        await self._network().ask(endpoint, endpoint.base_url + check_path(endpoint), key, body=None, timeout_s=LIST_S)
+        url = endpoint.base_url + check_path(endpoint)
+        await self._around.network.ask(endpoint, url, key, body=None, timeout_s=LIST_S)
 
     async def reached(self) -> dict[str, ProviderError | int]:
         """Each server that can be asked: how many models it lists, or why it does not."""
         await self.refresh(lists=True)
-        told: dict[str, ProviderError | int] = {name: len(models) for name, models in self._found.items()}
+        told: dict[str, ProviderError | int] = {name: len(models) for name, models in self._around.found.items()}
         for endpoint in self._loaded().to_list():
             name = endpoint.name
-            told[name] = self._unlisted_because.get(name) or len(self._listed.get(name, ()))
+            told[name] = self._around.unlisted.get(name) or len(self._around.listed.get(name, ()))
         return told
 
     def commands(self) -> Sequence[Command]:
@@ -244,13 +224,13 @@ class Catalog:
 
     def _backend(self, model: str) -> Provider | None:
         name, colon, _ = model.partition(":")
-        endpoint = self._offers.endpoint(name) if colon and self._offers is not None else None
+        endpoint = self._loaded().endpoint(name) if colon else None
         if endpoint is None:
             return None
         known = self._backends.get(name)
         if known is not None and known[0] == endpoint:
             return known[1]
-        backend = self._network().backend(endpoint, lambda: self._key(name), self.info)
+        backend = self._around.network.backend(endpoint, lambda: self._key(name), self.info)
         self._backends[name] = (endpoint, backend)
         return backend
 
@@ -263,13 +243,6 @@ class Catalog:
                 self._compose()
         key = offers.key(provider)
         return None if key is None else key.value
-
-    def _network(self) -> Outside:
-        if self._outside is None:
-            from agent_server.providers.outside import Network
-
-            self._outside = Network(self._settings)
-        return self._outside
 
     # Keeping up
 
@@ -295,7 +268,7 @@ class Catalog:
         self._begun = True
         self.credentials.refresh()
         if self._settings.keyring:
-            await asyncio.to_thread(self.credentials.ask_keyring)
+            await asyncio.to_thread(self.credentials.ask_keyring, self.taking_keys())
         await self._find_local()
 
     async def aclose(self) -> None:
@@ -304,8 +277,7 @@ class Catalog:
             self._later.cancel()
         for task in tuple(self._tasks):
             task.cancel()
-        if self._outside is not None:
-            await self._outside.aclose()
+        await self._around.aclose()
 
     def _begin(self) -> None:
         if self._begun:
@@ -315,16 +287,12 @@ class Catalog:
         except RuntimeError:
             return
         self._begun = True
-        if self._settings.keyring or self._somebody_may_listen() or self._unlisted():
+        if self._settings.keyring or self._around.somebody_may_listen(self._environment) or self._unlisted():
             self._offline.ready = self.default_model != OFFLINE
             self._look = self._spawn(self._begin_looking())
         if self.configured:
+            self.provider_of(self.default_model)  # what its first request needs is loaded from now on
             self._later = loop.call_later(LISTED_AFTER_S, lambda: self._spawn(self._list()))
-
-    def _somebody_may_listen(self) -> bool:
-        if not self._settings.local_models:
-            return False
-        return bool(self._environment.get("OLLAMA_HOST")) or any(map(may_listen, LOCAL_PORTS.values()))
 
     def _unlisted(self) -> bool:
         """Whether a server that the user named is to say first which models it has."""
@@ -333,7 +301,7 @@ class Catalog:
     async def _begin_looking(self) -> None:
         try:
             if self._settings.keyring:
-                await asyncio.to_thread(self.credentials.ask_keyring)
+                await asyncio.to_thread(self.credentials.ask_keyring, self.taking_keys())
                 self._compose()
             await asyncio.gather(self._find_local(), self._list() if self._unlisted() else asyncio.sleep(0))
         finally:
@@ -341,55 +309,19 @@ class Catalog:
 
     async def _find_local(self) -> None:
         """Find out who is there on this machine, and offer what there is."""
-        offers = self._loaded()
-        if self._settings.local_models or (offers.explicit is not None and offers.explicit.provider in LOCAL_PORTS):
-            from agent_server.providers.known import is_here
-            from agent_server.providers.local_servers import PROBE_S, identified
-
-            wanted = offers.explicit.provider if offers.explicit is not None else None
-            names = (wanted, *self._settings.providers)
-            local = [endpoint for endpoint in offers.local() if is_here(endpoint.base_url) or endpoint.name in names]
-            if not self._settings.local_models:
-                local = [endpoint for endpoint in local if endpoint.name in names]
-
-            def ask_of(endpoint: Endpoint) -> Callable[[str, dict[str, Any] | None], Coroutine[Any, Any, Any]]:
-                limit_s = PROBE_S if endpoint.local else LIST_S
-                return lambda url, body: self._network().ask(endpoint, url, None, body=body, timeout_s=limit_s)
-
-            servers = await identified([(endpoint, ask_of(endpoint)) for endpoint in local])
-            self._found.clear()
-            self._found.update((server.endpoint.name, server.models) for server in servers)
+        await self._around.find_local(self._loaded())
         self._compose()
 
     async def _list(self) -> None:
-        """Ask the servers which models they have; those that do not answer are offered as the table has them."""
-        if self._offers is None:
-            return
-        endpoints = self._offers.to_list()
-        await asyncio.gather(*(self._list_one(endpoint) for endpoint in endpoints))
+        """Ask the servers which models they have, and offer those."""
+        await self._around.list_all(self._loaded(), self._key)
         self._compose()
-
-    async def _list_one(self, endpoint: Endpoint) -> None:
-        from agent_server.providers.listing import list_path, listed_models
-
-        url = endpoint.base_url + list_path(endpoint)
-        try:
-            body = await self._network().ask(endpoint, url, self._key(endpoint.name), body=None, timeout_s=LIST_S)
-            listed = listed_models(endpoint, body)
-        except (ProviderError, ValueError) as error:  # what the table says is offered, then
-            unlisted = error if isinstance(error, ProviderError) else ProviderError("raw", NO_LIST)
-            _log.info("the models of %s are not listed: %s", endpoint.name, unlisted.details)
-            self._unlisted_because[endpoint.name] = unlisted
-            return
-        self._unlisted_because.pop(endpoint.name, None)
-        if listed:
-            self._listed[endpoint.name] = listed
 
     def _loaded(self) -> Offers:
         if self._offers is None:
             from agent_server.providers.offers import Offers
 
-            self._offers = Offers(self._settings, self._environment, self.credentials, self._found, self._listed)
+            self._offers = Offers(self._settings, self._environment, self.credentials, self._around)
         return self._offers
 
     def _compose(self) -> None:

@@ -7,6 +7,9 @@ from typing import Final, NamedTuple
 
 OFFLINE: Final = "offline"
 
+MAX_MODELS: Final = 300
+"""How many of one provider are offered: the first that it names."""
+
 EXPECTED: Final = "offline, scenario:FILE.json, PROVIDER:MODEL, a provider's word, or the id of a model that is known"
 
 

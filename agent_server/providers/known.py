@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from agent_server.config.keys import KEY_VARIABLES, URL_VARIABLES
 from agent_server.providers.wire import Endpoint
@@ -104,6 +103,8 @@ def address_in(variable: str, text: str) -> str:
     Raises:
         BadAddress: it is no address.
     """
+    from urllib.parse import urlsplit
+
     text = text.strip().rstrip("/")
     ollama = variable == URL_VARIABLES["ollama"]
     if ollama and "://" not in text:
@@ -127,11 +128,15 @@ def address_in(variable: str, text: str) -> str:
 
 def is_here(base_url: str) -> bool:
     """Whether an address is on this machine's own loopback."""
+    from urllib.parse import urlsplit
+
     host = urlsplit(base_url).hostname or ""
     return host in ("localhost", "::1") or _LOOPBACK.fullmatch(host) is not None
 
 
 def _moved(endpoint: Endpoint, base_url: str) -> Endpoint:
+    from urllib.parse import urlsplit  # most people's servers are where they always are
+
     endpoint = replace(endpoint, base_url=base_url, local=is_here(base_url))
     if endpoint.name == "openai" and urlsplit(base_url).hostname != OPENAI_HOST:
         # Others that stand in its place speak the older format, and know none of its newer fields.

@@ -11,11 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from agent_server.providers.choice import MAX_MODELS
 from agent_server.providers.provider import Price
 from agent_server.providers.wire import Endpoint
-
-MAX_MODELS: Final = 300
-"""Of one provider; the first that it names."""
 
 MAX_ID_CHARS: Final = 200
 
@@ -103,7 +101,7 @@ def _anthropic(row: dict[str, Any]) -> ListedModel | None:
     effort = _table(capabilities.get("effort"))
     levels = tuple(word for word in ("low", "medium", "high", "xhigh", "max") if _supported(effort.get(word)))
     return ListedModel(
-        _text(row.get("id")) or "",
+        _id(row.get("id")),
         _text(row.get("display_name")),
         _count(row.get("max_input_tokens")),
         _count(row.get("max_tokens")),
@@ -117,7 +115,7 @@ def _gemini(row: dict[str, Any]) -> ListedModel | None:
     if isinstance(methods, list) and "generateContent" not in methods:
         return None
     return ListedModel(
-        (_text(row.get("name")) or "").removeprefix("models/"),
+        _id(row.get("name")).removeprefix("models/"),
         _text(row.get("displayName")),
         _count(row.get("inputTokenLimit")),
         _count(row.get("outputTokenLimit")),
@@ -142,7 +140,7 @@ def _openai(row: dict[str, Any]) -> ListedModel | None:
     if isinstance(parameters, list):  # OpenRouter
         tools = "tools" in parameters
     return ListedModel(
-        _text(row.get("id")) or "",
+        _id(row.get("id")),
         _text(row.get("name")) if row.get("name") != row.get("id") else None,
         _count(meta.get("n_ctx")) or next((count for key in windows if (count := _count(row.get(key)))), None),
         _count(row.get("max_completion_tokens")) or _count(top.get("max_completion_tokens")),
@@ -183,6 +181,10 @@ def _flag(value: Any) -> bool | None:
 
 def _count(value: Any) -> int | None:
     return value if type(value) is int and 0 < value < 2**31 else None
+
+
+def _id(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _text(value: Any) -> str | None:

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agent_server.config.credentials import Credentials, Key
 from agent_server.config.keys import KEY_VARIABLES
 from agent_server.config.levels import LEVELS, without_level
 from agent_server.config.settings import Settings
-from agent_server.config.tables import ModelTable
-from agent_server.providers.choice import Choice, UnknownModel, chosen
+from agent_server.providers.choice import MAX_MODELS, Choice, UnknownModel, chosen
 from agent_server.providers.known import DEFAULT_MODELS, ENDPOINTS, LOCAL_SERVERS, BadAddress, endpoint_named
-from agent_server.providers.listing import MAX_MODELS, ListedModel
 from agent_server.providers.model_table import known_model, known_models
 from agent_server.providers.provider import KeyState, ModelInfo, Price
 from agent_server.providers.wire import Endpoint
+
+if TYPE_CHECKING:
+    from agent_server.config.tables import ModelTable
+    from agent_server.providers.listing import ListedModel
+    from agent_server.providers.surroundings import Surroundings
 
 _SEES: Final = ("anthropic", "gemini", "openai-responses")
 _SOURCES: Final = ("environment", "file", "keyring")
@@ -30,8 +33,7 @@ class Offers:
     """The providers that there are, and their models.
 
     Args:
-        found: local servers that identified themselves, and what they list; shared with whoever looks for them.
-        listed: what other servers list, by provider; shared likewise.
+        around: which servers were found, and what they list, as it is at the time.
     """
 
     def __init__(
@@ -39,13 +41,11 @@ class Offers:
         settings: Settings,
         environment: Mapping[str, str],
         credentials: Credentials,
-        found: Mapping[str, tuple[ListedModel, ...]],
-        listed: Mapping[str, tuple[ListedModel, ...]],
+        around: Surroundings,
     ) -> None:
         self._settings = settings
         self._credentials = credentials
-        self._found = found
-        self._listed = listed
+        self._found, self._listed = around.found, around.listed
         self.problems: list[str] = []
         """What is wrong with what somebody said of a provider, in sentences."""
         self._endpoints: dict[str, Endpoint] = {}

@@ -31,7 +31,9 @@ class Network:
         """Whoever asks this endpoint for responses; what that needs is loaded from now on."""
         from agent_server.providers.endpoint import EndpointProvider
 
-        return EndpointProvider(endpoint, key, infos, self._client, deadlines=self._deadlines(endpoint))
+        backend = EndpointProvider(endpoint, key, infos, self._client, deadlines=self._deadlines(endpoint))
+        backend.warm_up()
+        return backend
 
     async def ask(
         self, endpoint: Endpoint, url: str, key: str | None, *, body: dict[str, Any] | None, timeout_s: float

@@ -274,6 +274,9 @@ class Provider(Protocol):
     def models(self) -> Sequence[ModelInfo]:
         """The models that can be chosen now; the first is the default. Never empty."""
 
+    def info(self, model: str) -> ModelInfo | None:
+        """What is known of a model that it serves, or did and may again, whether it can be chosen now or not."""
+
     def provider_of(self, model: str) -> Provider:
         """Who serves this model, and is asked from now on: itself, unless it stands for several."""
 
@@ -323,6 +326,10 @@ class SimpleProvider:
     session_commands: bool = False
     self_tests: bool = False
     source: str = "embedded"
+
+    def info(self, model: str) -> ModelInfo | None:
+        """What is known of a model that can be chosen."""
+        return next((info for info in self.models() if info.id == model), None)
 
     def provider_of(self, model: str) -> Provider:
         """Itself."""

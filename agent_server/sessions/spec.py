@@ -65,10 +65,12 @@ class SessionSpec:
 
 
 def choose_model(spec: SessionSpec, *preferred: str | None) -> ModelInfo:
-    """The first of the preferred models that the provider offers, else the spec's, else the provider's first."""
-    models = spec.provider.models()
+    """The first of the preferred models that the provider knows, else the spec's, else the provider's first.
+
+    A model that cannot be asked just now stays a session's own: a prompt says why it does not answer, and no other
+    takes its place unasked.
+    """
     for wanted in (*preferred, spec.model):
-        for info in models:
-            if info.id == wanted:
-                return info
-    return models[0]
+        if wanted is not None and (info := spec.provider.info(wanted)) is not None:
+            return info
+    return spec.provider.models()[0]

@@ -33,6 +33,7 @@ class ModelServer:
         context = multiprocessing.get_context("spawn")
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
         self._process.start()
+        theirs.close()  # so that the death of the other end is noticed
         self.url = f"http://127.0.0.1:{self._ours.recv()}/v1"
         return self
 

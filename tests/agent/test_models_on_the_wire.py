@@ -118,7 +118,7 @@ async def test_another_model_answers_the_next_request_with_all_that_was_said(tmp
         assert refused["code"] == -32602
 
 
-@pytest.mark.req("MO-04", "MO-05", "MO-06")
+@pytest.mark.req("MO-04", "MO-05", "MO-06", "MO-07")
 @in_loop
 async def test_a_level_of_reasoning_is_sent_with_each_request_and_cycles_through_off(tmp_path: Path) -> None:
     model = Choice(THINKER, SMALL)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +15,11 @@ from hypothesis import strategies as st
 
 from agent_server.agent.connection_handlers import AgentConnection
 from agent_server.agent.features import Features
-from agent_server.cli.compose import make_provider, make_service
-from agent_server.cli.first_answer import MAX_BRACKETS, MAX_ID_CHARS, plain_answer
+from agent_server.cli.compose import make_service
+from agent_server.cli.first_answer import MAX_BRACKETS, MAX_ID_CHARS, plain_answer, takes_system_prompts
+from agent_server.config.keys import KEY_VARIABLES
 from agent_server.config.settings import Settings
+from agent_server.providers.catalog import Catalog
 from agent_server.sessions.supervisor import SessionSupervisor
 from agent_server.store.memory import MemoryStore
 from agent_server.transport.framing import LineFramer
@@ -31,6 +36,7 @@ ZED = {
     },
     "clientInfo": {"name": "zed", "title": "Zed — the editor", "version": "1.0"},
 }
+NOBODY = {"HOME": "/nowhere", "XDG_CONFIG_HOME": "/nowhere"}
 PLAINEST = {"protocolVersion": 1, "clientCapabilities": {}}
 
 JUNK: st.SearchStrategy[Any] = st.one_of(
@@ -74,14 +80,14 @@ def line(params: Any = PLAINEST, request_id: Any = 1, **more: Any) -> bytes:
     return json.dumps(message, ensure_ascii=False).encode() + b"\n"
 
 
-def answers_of_the_full_path(data: bytes) -> list[bytes]:
+def answers_of_the_full_path(data: bytes, environment: Mapping[str, str] = NOBODY) -> list[bytes]:
     """What is sent when everything is loaded, built as it is for a server without settings."""
 
     async def talk() -> list[bytes]:
         near, far = memory_pair()
         client = Listener()
         far.start(client)
-        provider = make_provider(Settings())
+        provider = Catalog(Settings(local_models=False), environment)
         features = Features(system_prompt=provider.system_prompts)
         supervisor = SessionSupervisor(MemoryStore())
         agent = AgentConnection(near, lambda: make_service(Settings(), supervisor, provider), features)
@@ -170,3 +176,49 @@ def assert_same_answer(data: bytes) -> None:
 )
 def test_what_is_not_perfectly_plain_is_left_alone(data: bytes) -> None:
     assert plain_answer(data) is None
+
+
+VARIABLES = [variable for variables in KEY_VARIABLES.values() for variable in variables]
+KEYS = st.sampled_from(["sk-1", " sk-1 ", "", " ", "two words", "\u20ac", 1, None, ["sk-1"], 0.5, "\\", "x" * 9000])
+TABLES = st.dictionaries(st.sampled_from([*KEY_VARIABLES, "x"]), KEYS)
+ODD_FILES = [b"{}", b"[]", b'{"keys":{"openai":"a"}} x', b'{"keys":{"openai":"a","openai":1}}', b"\xef\xbb\xbf{}"]
+FILES = st.one_of(
+    st.none(),
+    st.fixed_dictionaries({}, optional={"version": st.just(1), "keys": TABLES | KEYS}).map(
+        lambda content: json.dumps(content, indent=2).encode() + b"\n"
+    ),
+    st.binary(max_size=8),
+    st.sampled_from(ODD_FILES),
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from([*VARIABLES, "HF_TOKEN"]), st.sampled_from(["sk-1", "", " ", "a b"]), max_size=2),
+    FILES,
+    st.sampled_from([0o600, 0o600, 0o600, 0o644, 0o700]),
+)
+def test_whether_models_take_system_prompts_is_said_early_as_it_would_be_later(
+    variables: dict[str, str], content: bytes | None, mode: int
+) -> None:
+    with tempfile.TemporaryDirectory() as home:
+        environment = {"HOME": home, "XDG_CONFIG_HOME": home, **variables}
+        if content is not None:
+            path = Path(home) / "agent-server" / "credentials.json"
+            path.parent.mkdir()
+            path.write_bytes(content)
+            path.chmod(mode)
+        early = takes_system_prompts([], environment)
+        if early is None:
+            return
+        assert early == Catalog(Settings(local_models=False), environment).system_prompts
+        answer = plain_answer(line(), system_prompts=early)
+        assert answer is not None
+        assert [answer[0]] == [frame + b"\n" for frame in answers_of_the_full_path(line(), environment)]
+        assert takes_system_prompts(["--model", "offline"], environment) is False
+
+
+def test_who_has_a_key_and_who_has_none_is_answered_early(tmp_path: Path) -> None:
+    environment = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    assert takes_system_prompts([], environment) is False
+    Catalog(Settings(), environment).credentials.store("openai", "sk-1")
+    assert takes_system_prompts([], environment) is True

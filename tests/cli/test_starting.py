@@ -108,6 +108,13 @@ def test_whatever_the_first_bytes_are_they_are_answered_as_with_everything_loade
     assert said == expected
 
 
+@pytest.mark.parametrize("key", [{}, {"OPENAI_API_KEY": "sk-1"}, {"ANTHROPIC_AUTH_TOKEN": "x"}, {"HF_TOKEN": "x"}])
+def test_a_server_with_a_key_says_early_what_it_would_say_later(tmp_path: Path, key: dict[str, str]) -> None:
+    early, later = (everything_said(tmp_path, INITIALIZE, {**key, **more}) for more in ({}, FULL_PATH))
+    assert early == later
+    assert (b"systemPrompt" in early[1]) == any(name.startswith(("OPENAI", "ANTHROPIC")) for name in key)
+
+
 def everything_said(tmp_path: Path, data: bytes, environment: dict[str, str]) -> tuple[int, bytes, bytes]:
     with agent_process(tmp_path, said=data, environment=environment) as agent:
         agent.end_of_input()
@@ -122,6 +129,7 @@ def everything_said(tmp_path: Path, data: bytes, environment: dict[str, str]) ->
         (("--drain-s", "1"), {}, None),
         ((), {"AGENT_SERVER_UNSTABLE": "true"}, None),
         ((), FULL_PATH, None),
+        ((), {"AGENT_SERVER_LOCAL_MODELS": "no"}, None),
         ((), {}, "unstable = true"),
         (("--model", "offline"), {}, "# nothing"),
     ],

@@ -31,6 +31,25 @@ class Refusal:
     body: Any = field(default_factory=dict)
 
 
+@dataclass
+class Stream:
+    """An answer that is a stream of events."""
+
+    body: bytes
+
+
+def saying(text: str) -> Stream:
+    """A whole answer of a model, as Chat Completions stream it."""
+    chunks: list[dict[str, Any]] = [{"delta": {"content": text}}, {"delta": {}, "finish_reason": "stop"}]
+    lines = [json.dumps({"choices": [{"index": 0, **chunk}]}) for chunk in chunks]
+    return Stream("".join(f"data: {line}\n\n" for line in (*lines, "[DONE]")).encode())
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: Any) -> None:
+        """Whoever asks may be gone before the answer."""
+
+
 class ModelServer:
     """What is asked of it, and what it answers: ``routes`` by method and path, JSON values or functions."""
 
@@ -45,12 +64,13 @@ class ModelServer:
             def do_GET(self) -> None:
                 server.answer(self)
 
-            do_POST = do_GET  # noqa: N815 - http.server's name
+            def do_POST(self) -> None:
+                server.answer(self)
 
-            def log_message(self, *args: Any) -> None:
+            def log_message(self, *_: Any) -> None:
                 pass
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http = _Server(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
         self.port: int = self._http.server_address[1]
         self.place = f"127.0.0.1:{self.port}"
@@ -68,9 +88,10 @@ class ModelServer:
             route = Refusal(503)
         value = route(asked) if callable(route) else route
         status, value = (value.status, value.body) if isinstance(value, Refusal) else (200, value)
-        text = json.dumps(value).encode()
+        stream = isinstance(value, Stream)
+        text = value.body if isinstance(value, Stream) else json.dumps(value).encode()
         handler.send_response(status)
-        handler.send_header("content-type", "application/json")
+        handler.send_header("content-type", "text/event-stream" if stream else "application/json")
         handler.send_header("content-length", str(len(text)))
         handler.end_headers()
         handler.wfile.write(text)

@@ -16,9 +16,8 @@ import pytest
 from agent_server.config.settings import Settings
 from agent_server.config.tables import ModelTable, ProviderTable
 from agent_server.providers.catalog import Catalog
-from agent_server.providers.choice import UnknownModel
+from agent_server.providers.choice import MAX_MODELS, UnknownModel
 from agent_server.providers.known import DEFAULT_MODELS
-from agent_server.providers.listing import MAX_MODELS
 from agent_server.providers.provider import Price
 
 from .model_servers import ModelServer, ollama, qwen, speaking_openai
@@ -50,7 +49,6 @@ def work(url: str, **more: Any) -> dict[str, ProviderTable]:
 # What is configured
 
 
-@pytest.mark.req("ST-15")
 def test_with_nothing_configured_there_is_offline_and_it_is_ready(home: Mapping[str, str]) -> None:
     catalog = Catalog(ALONE, home)
     assert ids(catalog) == ["offline"]
@@ -64,7 +62,7 @@ def test_a_key_in_the_environment_wins_over_one_in_the_file_and_offline_is_last(
     store(home, anthropic="of-the-file", mistral="of-the-file")
     catalog = Catalog(ALONE, {**home, "MISTRAL_API_KEY": "of-the-environment"})
     providers = list(dict.fromkeys(info.provider for info in catalog.models()))
-    assert providers == ["mistral", "anthropic", ""]
+    assert providers == ["mistral", "anthropic", "offline"]
     assert catalog.default_model == f"mistral:{DEFAULT_MODELS['mistral']}"
     assert ids(catalog)[-1] == "offline"
     sources = {state.id: state.source for state in catalog.key_states() if state.configured}
@@ -83,7 +81,6 @@ def test_each_known_provider_begins_with_a_model_that_it_has(home: Mapping[str, 
     assert len(ids(catalog)) == len(set(ids(catalog)))
 
 
-@pytest.mark.req("MO-06")
 def test_what_the_user_names_comes_first_in_whatever_way_it_is_named(home: Mapping[str, str]) -> None:
     keys = {**home, "OPENAI_API_KEY": KEY, "ANTHROPIC_API_KEY": KEY}
     for text, first in (
@@ -116,12 +113,14 @@ def test_a_chosen_model_whose_key_is_missing_is_offered_and_known_to_miss_it(hom
 
 
 def test_the_rotation_names_models_with_and_without_levels(home: Mapping[str, str]) -> None:
-    settings = Settings(rotation=("openai:gpt-5:low", "claude-opus-5-5", "anthropic:high"), local_models=False)
-    catalog = Catalog(settings, {**home, "OPENAI_API_KEY": KEY, "ANTHROPIC_API_KEY": KEY})
+    rotation = ("openai:gpt-5:low", "claude-opus-5-5", "gpt-6-sol:high", "anthropic")
+    keys = {"OPENAI_API_KEY": KEY, "ANTHROPIC_API_KEY": KEY}
+    catalog = Catalog(Settings(rotation=rotation, local_models=False), {**home, **keys})
     assert catalog.rotation() == (
         ("openai:gpt-5", "low"),
         ("anthropic:claude-opus-5-5", None),
-        (f"anthropic:{DEFAULT_MODELS['anthropic']}", "high"),
+        ("openai:gpt-6-sol", "high"),
+        (f"anthropic:{DEFAULT_MODELS['anthropic']}", None),
     )
     with pytest.raises(UnknownModel):
         Catalog(Settings(rotation=("nobody:x",)), home)
@@ -426,3 +425,22 @@ def test_the_table_in_the_package_is_small_and_says_where_it_is_from() -> None:
     path = Path(module.__file__).with_suffix(".json")
     assert path.stat().st_size < 40_000
     assert {"source", "made", "models"} == set(json.loads(path.read_text("utf-8")))
+
+
+def test_the_model_of_an_older_session_is_known_before_its_server_is_found(home: Mapping[str, str]) -> None:
+    async def work_(server: ModelServer) -> None:
+        settings, host = with_ollama(server)
+        catalog = Catalog(settings, {**home, **host})
+        catalog.watch(lambda: None)
+        early = catalog.info("ollama:qwen3:8b")
+        assert early is not None
+        assert catalog.provider_of("ollama:qwen3:8b").id == "ollama"
+        assert catalog.info("nobody:x") is None
+        await catalog.wait_ready()
+        late = catalog.info("ollama:qwen3:8b")
+        assert late is not None
+        assert (early.window_tokens, late.window_tokens) == (None, 40960)
+        await catalog.aclose()
+
+    with ollama(qwen3_8b=qwen("tools")).running() as server:
+        asyncio.run(asyncio.wait_for(work_(server), WAIT_S))

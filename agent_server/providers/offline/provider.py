@@ -25,10 +25,11 @@ from agent_server.providers.provider import (
 
 NOTICE = (
     "No model is configured; this is the built-in `offline` provider."
-    " Choose a model with `--model` or in `agent-server.toml`."
+    " Give a provider's key with `agent-server login` or start Ollama; choose a model with `--model` or in"
+    " `agent-server.toml`."
 )
 
-_MODELS = (ModelInfo("offline", "Offline (no model)", window_tokens=100_000),)
+_MODELS = (ModelInfo("offline", "Offline (no model)", window_tokens=100_000, provider="offline"),)
 
 
 class OfflineProvider(SimpleProvider):
