@@ -81,7 +81,8 @@ class EndpointProvider(SimpleProvider):
 
     def warm_up(self) -> None:
         """Begin to load what the first request needs, beside the event loop."""
-        self._client.warm_up((module_of(self._endpoint.format),))
+        endpoint = self._endpoint
+        self._client.warm_up((module_of(endpoint.format),), plain=endpoint.base_url.startswith("http:"))
 
     def models(self) -> Sequence[ModelInfo]:
         """The models that are known, where they were given as a table; else one that has the endpoint's name."""
