@@ -17,6 +17,7 @@ from agent_server.providers.provider import (
     ProviderEvent,
     TextDelta,
     ThoughtDelta,
+    ToolCallBegun,
     ToolCallRequested,
     UsageSoFar,
 )
@@ -55,6 +56,7 @@ class AnthropicDecoder:
         self._origin = origin
         self._blocks: list[_Block] = []
         self._at_index: dict[Any, _Block] = {}
+        self._begun: set[str] = set()
         self._held: list[_Block] = []
         self._call_ids: dict[int, str] = {}
         self._furthest = {"text": 0, "thought": 0}
@@ -164,6 +166,11 @@ class AnthropicDecoder:
             events += self._said(block, "text", source.get("text"))
         elif block.kind == "thought":
             events += self._said(block, "thought", source.get("thinking"))
+        elif block.kind == "tool":
+            call_id, name = str(source.get("id") or ""), str(source.get("name") or "")
+            if call_id and name and call_id not in self._begun:
+                self._begun.add(call_id)
+                events.append(ToolCallBegun(call_id, name))
         return events
 
     def _stop(self, event: dict[str, Any]) -> Sequence[ProviderEvent]:

@@ -23,6 +23,7 @@ from agent_server.providers.provider import (
     ProviderEvent,
     TextDelta,
     ThoughtDelta,
+    ToolCallBegun,
     ToolCallRequested,
 )
 from agent_server.providers.wire import Endpoint, StreamCut, origin_of
@@ -154,9 +155,11 @@ class ResponsesDecoder:
 
     def _added(self, event: dict[str, Any]) -> list[ProviderEvent]:
         said = event["item"]
-        if said.get("type") in _OUTPUT_KINDS and said.get("id") not in self._by_id:
-            self._note(self._begin(said["type"], said.get("id"), event.get("output_index")), said)
-        return []
+        if said.get("type") not in _OUTPUT_KINDS or said.get("id") in self._by_id:
+            return []
+        item = self._begin(said["type"], said.get("id"), event.get("output_index"))
+        self._note(item, said)
+        return [ToolCallBegun(item.call_id, item.name)] if item.call_id and item.name else []
 
     def _done(self, event: dict[str, Any]) -> list[ProviderEvent]:
         said = event["item"]
