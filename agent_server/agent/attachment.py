@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orjson import dumps
@@ -27,7 +27,7 @@ from agent_server.agent.projection_v1 import (
     tool_content_of,
 )
 from agent_server.connection.connection import Connection
-from agent_server.conversation.events import Event, MessageInserted, MessageRole, RetryPlanned, TurnEnded
+from agent_server.conversation.events import Event, MessageInserted, MessageRole, OptionChanged, RetryPlanned, TurnEnded
 from agent_server.errors import CapabilityMissing, ConnectionClosed, RpcError
 from agent_server.protocol.extensions import SESSION_RETRY
 from agent_server.protocol.v1.methods import ELICITATION_COMPLETE, ELICITATION_CREATE, SESSION_REQUEST_PERMISSION
@@ -45,10 +45,18 @@ _CHANGED = b'{"sessionUpdate":"session_info_update","updatedAt":"%b"}}}'
 """The end of a turn in which something was shown: lists of sessions are in the order of these times (Req: ST-16)."""
 
 
-class ClientAttachment:
-    """Implements the sessions' Attachment port over an ACP v1 connection."""
+_NO_COMMANDS = b'{"sessionUpdate":"available_commands_update","availableCommands":[]}'
 
-    def __init__(self, connection: Connection, session: Session) -> None:
+
+class ClientAttachment:
+    """Implements the sessions' Attachment port over an ACP v1 connection.
+
+    ``commands_of`` gives the update that tells the commands which a session understands, as JSON text, or None.
+    """
+
+    def __init__(
+        self, connection: Connection, session: Session, commands_of: Callable[[Session], bytes | None]
+    ) -> None:
         self._connection = connection
         self._session = session
         self._session_id = session.id
@@ -61,10 +69,12 @@ class ClientAttachment:
         self._suffix = b""
         self._own_prompts: set[int] = set()
         self._shown = False
+        self._commands_of = commands_of
+        self._commands_told: bytes | None = None
 
     def successor(self) -> ClientAttachment:
         """One for the same client, which is to see the session anew."""
-        successor = ClientAttachment(self._connection, self._session)
+        successor = ClientAttachment(self._connection, self._session, self._commands_of)
         successor._own_prompts = self._own_prompts
         return successor
 
@@ -121,6 +131,17 @@ class ClientAttachment:
                 self._held.append(self._head + encoded(update) + b"}}")
                 self._held_seqs.append(seq)
                 self._shown = True
+            if kind is OptionChanged and (commands := self._new_commands()) is not None:  # each model has its own
+                self._held.append(self._head + commands + b"}}")
+                self._held_seqs.append(seq)
+
+    def _new_commands(self) -> bytes | None:
+        """The update that tells the commands, if it would say anything new to the client."""
+        commands = self._commands_of(self._session)
+        if commands == self._commands_told:
+            return None
+        self._commands_told = commands
+        return _NO_COMMANDS if commands is None else commands
 
     def _retry_in_our_words(self, event: Any) -> bytes | None:
         """The notification for a client that takes no notices, and has opted in to ours (Req: TN-13)."""
@@ -156,9 +177,11 @@ class ClientAttachment:
         self._connection.send_frame(frame)
         return len(frame)
 
-    def tell_with_next(self, update: bytes) -> None:
-        """As `tell`, for JSON text; it leaves with the answer that is being sent, or with the next update."""
-        self._connection.send_frames([self._head + update + b"}}"])
+    def tell_commands(self) -> None:
+        """Tell the commands, if they are new to it; that leaves with the answer being sent, or with the next update."""
+        commands = self._new_commands()
+        if commands is not None:
+            self._connection.send_frames([self._head + commands + b"}}"])
 
     def retell(self, merger: HistoryMerger, event: Event) -> int:
         """Send what is complete of the history with this event; the bytes. The same projection tells what follows."""

@@ -20,7 +20,7 @@ from agent_server.protocol.extensions import (
     SESSION_USAGE,
     THINKING_CYCLE,
 )
-from agent_server.sessions.model_choice import cycle_level, cycle_model, level_of, levels_of
+from agent_server.sessions.model_choice import cycle_level, cycle_model, level_of, levels_of, models_of
 from agent_server.sessions.spending import UsageTotals, budget_of, set_budget
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class ModelMethods:
     def list_models(self, params: ListModelsRequest) -> ListModelsResponse:
         """The models that can be chosen now (Req: MO-01)."""
         session = self._named(params.session_id, None)
-        offered = [_offered(info, session) for info in session.spec.provider.models()]
+        offered = [_offered(info, session) for info in models_of(session)]
         return MODELS_LIST.encoded({"models": offered})
 
     @handles(MODEL_CYCLE)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from agent_server.sessions.session import Session
 
 _MODES: Final = [{"id": mode.id, "name": mode.name, "description": mode.description} for mode in MODES]
-_last: tuple[Sequence[ModelInfo], list[dict[str, Any]], frozenset[str]] | None = None
+_last: tuple[Sequence[ModelInfo], list[dict[str, Any]]] | None = None
 _MODE_VALUES: Final = [{"value": mode.id, "name": mode.name, "description": mode.description} for mode in MODES]
 
 
@@ -42,11 +42,10 @@ def config_options(session: Session) -> list[Any]:
 def _models(session: Session) -> list[dict[str, Any]]:
     """The models, by who serves them where there are several: flat and grouped are never mixed."""
     global _last
-    models, info = session.spec.provider.models(), session.model_info
+    models = models_of(session)
     if _last is None or _last[0] is not models:  # lists are long, and the same for all sessions until they change
-        _last = (models, _grouped(models), frozenset(model.id for model in models))
-    _, listed, ids = _last
-    return listed if info.id in ids else _grouped([*models, info])  # what is current is listed, offered or not
+        _last = (models, _grouped(models))
+    return _last[1]
 
 
 def _grouped(models: Sequence[ModelInfo]) -> list[dict[str, Any]]:

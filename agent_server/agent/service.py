@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from agent_server.agent.editor import EditorWorkspace
 from agent_server.agent.fitting import encoded
 from agent_server.agent.options import config_options
 from agent_server.agent.setup import invalid
+from agent_server.config.levels import LEVELS
 from agent_server.errors import SessionNotFound
 from agent_server.providers.provider import Command, Provider
 from agent_server.sessions.model_choice import keep_up
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from agent_server.connection.connection import Connection
     from agent_server.conversation.system_prompt import SystemPrompt
     from agent_server.sessions.session import Session
+
+
+logger = logging.getLogger(__name__)
 
 
 class AgentService:
@@ -89,19 +94,15 @@ class AgentService:
         return update
 
     def models_changed(self) -> None:
-        """Other models are offered now: every session keeps up, and its clients are told."""
-        for session in self.supervisor.live():
-            self._tell_models(session)
+        """Other models are offered now: every session keeps up, and its clients are told.
 
-    def _tell_models(self, session: Session) -> None:
-        before = session.provider.commands()
-        keep_up(session)
-        update = {"sessionUpdate": "config_option_update", "configOptions": config_options(session)}
-        for attachment in session.log.attachments:
-            if isinstance(attachment, ClientAttachment):
-                attachment.tell(update)
-                if session.provider.commands() != before and (commands := self.commands_update(session)) is not None:
-                    attachment.tell_with_next(commands)
+        Where that breaks, it ends neither the others' nor what found the models (promise P4).
+        """
+        for session in self.supervisor.live():
+            try:
+                _keep_up(session)
+            except Exception:
+                logger.exception("session %s could not keep up with the models that are offered", session.id)
 
     def spec(
         self,
@@ -116,7 +117,7 @@ class AgentService:
         ``extras`` are the client's own wishes, which win over a project's (Req: ST-17).
 
         Raises:
-            RpcError: -32602; a wish names a model or a mode that there is not.
+            RpcError: -32602; a wish names a model, a mode or a level of reasoning that there is not.
         """
         if extras:
             self._check_wishes(extras)
@@ -147,9 +148,13 @@ class AgentService:
         )
 
     def _check_wishes(self, extras: dict[str, Any]) -> None:
-        offered = {"model": [model.id for model in self.provider.models()], "mode": [mode.id for mode in MODES]}
-        for name, ids in offered.items():
-            if extras.get(name) not in (None, *ids):
+        known = {
+            "model": [model.id for model in self.provider.models()],
+            "mode": [mode.id for mode in MODES],
+            "thoughtLevel": LEVELS,
+        }
+        for name, words in known.items():
+            if extras.get(name) not in (None, *words):
                 raise invalid(f"params._meta.agent_server.{name} is none of the {name}s that are offered")
 
     def is_driven(self, session_id: str, connection: Connection) -> bool:
@@ -166,6 +171,15 @@ class AgentService:
         workspace = session.workspace
         if isinstance(workspace, EditorWorkspace):
             workspace.bind(session.id, lambda: session.trace)
+
+
+def _keep_up(session: Session) -> None:
+    keep_up(session)
+    update = {"sessionUpdate": "config_option_update", "configOptions": config_options(session)}
+    for attachment in session.log.attachments:
+        if isinstance(attachment, ClientAttachment):
+            attachment.tell(update)
+            attachment.tell_commands()
 
 
 def _commands_update(commands: Sequence[Command]) -> bytes:

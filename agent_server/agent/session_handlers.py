@@ -55,7 +55,7 @@ class AgentSession:
         self._connection = connection
         self._methods = methods
         self.session = session
-        self.attachment = ClientAttachment(connection, session)
+        self.attachment = ClientAttachment(connection, session, self._service.commands_update)
         self._stand_in: AskingOnly | None = None
         self._settled_meanwhile: list[Callable[[], None]] | None = None
         self.unused_servers: list[str] = []
@@ -113,7 +113,7 @@ class AgentSession:
     def tell_settings(self) -> None:
         """Say how the session is set now, and what it is called: the end of its history."""
         session = self.session
-        self._tell_commands()
+        self.attachment.tell_commands()
         self.attachment.tell({"sessionUpdate": "current_mode_update", "currentModeId": session.policy.mode})
         self.attachment.tell({"sessionUpdate": "config_option_update", "configOptions": config_options(session)})
         info = {"sessionUpdate": "session_info_update", "updatedAt": session.updated_at}
@@ -124,7 +124,7 @@ class AgentSession:
 
     def announce(self) -> None:
         """Say what a session has to say once the client knows it: its commands, its status."""
-        self._tell_commands()
+        self.attachment.tell_commands()
         self._tell_of_unused_servers()
         self.go_on()
 
@@ -146,11 +146,6 @@ class AgentSession:
             listed = ", ".join(visible(name) for name in names)[:MAX_LISTED_CHARS]
             notice = {"severity": "warning", "title": title, "description": f"Not used in this session: {listed}."}
             self.attachment.tell({"sessionUpdate": "notice", **notice})
-
-    def _tell_commands(self) -> None:
-        commands = self._service.commands_update(self.session)
-        if commands is not None:
-            self.attachment.tell_with_next(commands)
 
     @handles(SESSION_PROMPT)
     def prompt(self, params: PromptRequest) -> Deferred[PromptResponse]:

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from agent_server.protocol.v1.unstable.fork import ForkSessionRequest, ForkSessionResponse
     from agent_server.protocol.v1.unstable.status import SessionStatusRequest, SessionStatusResponse
     from agent_server.protocol.v1.unstable.title import SetSessionTitleRequest, SetSessionTitleResponse
-    from agent_server.sessions.prompts import PromptStopped, TurnUsage
+    from agent_server.sessions.prompts import PromptStopped
+    from agent_server.sessions.spending import UsageTotals
 
 
 class UnstableMethods(AgentMethods):
@@ -151,9 +152,9 @@ def unstable_router() -> Router:
     return Router([*ALL_AGENT_METHODS, *EXTENSION_AGENT_METHODS], UnstableMethods, AgentSession, plain=True)
 
 
-def _usage(usage: TurnUsage) -> dict[str, int]:
+def _usage(usage: UsageTotals) -> dict[str, int]:
     return {
-        "totalTokens": usage.input_tokens + usage.output_tokens,  # the others are parts of these
+        "totalTokens": usage.tokens,  # the others are parts of these
         "inputTokens": usage.input_tokens,
         "outputTokens": usage.output_tokens,
         "thoughtTokens": usage.thought_tokens,

@@ -14,9 +14,9 @@ from agent_server.conversation.messages import ToolResultMessage
 from agent_server.conversation.placeholders import placeholder
 from agent_server.conversation.reasoning import Piece
 from agent_server.conversation.tool_calls import ToolSpec
-from agent_server.providers.openai_requests import tool_parameters
 from agent_server.providers.prompt_parts import told
 from agent_server.providers.provider import ModelInfo, ModelRequest
+from agent_server.providers.server_limits import longest_answer, tool_parameters
 from agent_server.providers.turns import ModelTurn, Turn, UserTurn, fitting_name, turns_of
 from agent_server.providers.wire import GO_ON, Endpoint, origin_of
 
@@ -50,7 +50,7 @@ def body_of(request: ModelRequest, endpoint: Endpoint, info: ModelInfo) -> dict[
     """The body of the request."""
     turns = turns_of(request.messages, origin_of(request, endpoint), _CALL_ID)
     writer = _Writer(documents=info.images and not endpoint.local)
-    limit = _output_tokens(info)
+    limit = longest_answer(info, UNKNOWN_OUTPUT_TOKENS) or UNKNOWN_OUTPUT_TOKENS  # the format wants it said
     body: dict[str, Any] = {
         "model": request.model,
         "max_tokens": limit,
@@ -147,12 +147,6 @@ def _asked_names(turns: Sequence[Turn]) -> list[str]:
     pieces = [piece for turn in turns if isinstance(turn, ModelTurn) for piece in turn.pieces]
     names = [piece.request.name for piece in pieces if piece.request is not None]
     return list(dict.fromkeys(fitting_name(name, _NOT_IN_NAMES, _LONGEST_NAME) for name in names))
-
-
-def _output_tokens(info: ModelInfo) -> int:
-    """How long the answer may be: the format wants it said. Some servers add it to the input and refuse the sum."""
-    limit = info.output_tokens or UNKNOWN_OUTPUT_TOKENS
-    return min(limit, max(1, info.window_tokens // 2)) if info.window_tokens else limit
 
 
 def _reasoning(request: ModelRequest, endpoint: Endpoint, turns: Sequence[Turn], limit: int) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Final, Literal
 
 from agent_server.conversation.reasoning import Layout
 from agent_server.providers.json_reading import arguments_of, json_of, object_in
-from agent_server.providers.openai_faults import fault_in, named_fault
 from agent_server.providers.provider import (
     Finished,
     ProviderEvent,
@@ -21,6 +20,7 @@ from agent_server.providers.provider import (
     ToolCallRequested,
     UsageSoFar,
 )
+from agent_server.providers.stream_faults import fault_in, named_fault
 from agent_server.providers.wire import ServerFault, StreamCut
 
 WINDOW_EXCEEDED: Final = "The conversation exceeds the context window of the model."

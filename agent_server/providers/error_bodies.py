@@ -86,7 +86,7 @@ def _note(key: str, item: Any, found: Told) -> None:
         elif isinstance(item, str) and len(item) <= 100:
             found.words.add(item.lower())
     if key in ("code", "status", "status_code") and found.status is None:
-        found.status = _status(item)
+        found.status = status_in(item)
     if isinstance(item, str):
         if key in ("message", "error", "detail", "msg", "raw", "error_description", "failed_generation_reason"):
             found.text += item + "\n"
@@ -96,7 +96,8 @@ def _note(key: str, item: Any, found: Told) -> None:
             found.retry_delay = item
 
 
-def _status(value: Any) -> int | None:
+def status_in(value: Any) -> int | None:
+    """The HTTP status of an error that a value is, as a number or as text; None: it is none."""
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) == 3:
         value = int(value)
     return value if type(value) is int and 400 <= value <= 599 else None

@@ -25,9 +25,6 @@ from agent_server.providers.server_text import for_the_log, harmless
 from agent_server.providers.waits import wait_s
 from agent_server.providers.wire import Endpoint, ServerFault, StreamCut
 
-MAX_WAIT_S: Final = 120.0
-"""Whoever is told to wait longer is told so, and not kept waiting."""
-
 _OVERFLOW_WORDS: Final = frozenset(
     {"context_length_exceeded", "exceed_context_size_error", "model_context_window_exceeded", "3051"}
 )

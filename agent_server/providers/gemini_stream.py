@@ -15,7 +15,6 @@ import orjson
 from agent_server.conversation.content import ImagePart
 from agent_server.conversation.reasoning import Layout
 from agent_server.providers.json_reading import NO_ARGUMENTS, json_of
-from agent_server.providers.openai_faults import fault_in, named_fault
 from agent_server.providers.provider import (
     Finished,
     PartDelta,
@@ -25,6 +24,7 @@ from agent_server.providers.provider import (
     ToolCallRequested,
     UsageSoFar,
 )
+from agent_server.providers.stream_faults import fault_in, named_fault
 from agent_server.providers.wire import ServerFault, StreamCut
 
 Ending: TypeAlias = Literal["end_turn", "max_tokens", "refusal"]

@@ -11,16 +11,15 @@ import orjson
 from agent_server.conversation.content import AudioPart, ImagePart
 from agent_server.conversation.messages import ToolRequest, ToolResultMessage
 from agent_server.conversation.tool_calls import ToolSpec
-from agent_server.providers.openai_requests import longest_answer, tool_name, tool_parameters
+from agent_server.providers.openai_requests import FROM_TOOLS, SHOWN_BELOW, tool_name
 from agent_server.providers.prompt_parts import Told, audio_format, image_url, told
 from agent_server.providers.provider import ModelInfo, ModelRequest
+from agent_server.providers.server_limits import longest_answer, tool_parameters
 from agent_server.providers.turns import ModelTurn, UserTurn, turns_of
 from agent_server.providers.wire import GO_ON, Endpoint, origin_of
 
 _CALL_ID: Final = re.compile(r"[\x21-\x7e]{1,40}")
 _SHORT_CALL_ID: Final = re.compile(r"[A-Za-z0-9]{9}")
-_SHOWN_BELOW: Final = "(see below)"
-_FROM_TOOLS: Final = "What the tools gave besides text:"
 _NO_ANSWER: Final = "(no answer)"
 _NO_THOUGHTS: Final = " "
 """Said for thoughts that are not known: servers that want them back refuse a message without, and an empty one too."""
@@ -91,7 +90,7 @@ class _Messages:
         for call_id, result in turn.results:
             contents += self._result(call_id, result)
         if contents:
-            contents.insert(0, _FROM_TOOLS)
+            contents.insert(0, FROM_TOOLS)
         for message in turn.messages:
             self._prompt_led_to_calls = False
             contents += told(message.parts)
@@ -132,7 +131,7 @@ class _Messages:
         contents = told(result.parts)
         media: list[Told] = [one for one in contents if not isinstance(one, str)]
         text = "".join(one for one in contents if isinstance(one, str))
-        shown = text or (_SHOWN_BELOW if media else "")
+        shown = text or (SHOWN_BELOW if media else "")
         self.written.append({"role": "tool", "tool_call_id": call_id, "content": shown})
         return media
 

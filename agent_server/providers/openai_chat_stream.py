@@ -14,9 +14,9 @@ import orjson
 from agent_server.conversation.reasoning import Layout
 from agent_server.providers.json_reading import json_of, object_in
 from agent_server.providers.openai_chat_calls import Calls
-from agent_server.providers.openai_faults import fault_in, named_fault
 from agent_server.providers.openai_usage import chat_usage
 from agent_server.providers.provider import Finished, ModelRequest, ProviderEvent, TextDelta, ThoughtDelta
+from agent_server.providers.stream_faults import fault_in, named_fault
 from agent_server.providers.wire import Endpoint, StreamCut, origin_of
 
 Reason: TypeAlias = Literal["end_turn", "tool_use", "max_tokens", "refusal", "pause"]

@@ -13,16 +13,15 @@ from agent_server.conversation.messages import ToolRequest, ToolResultMessage
 from agent_server.conversation.placeholders import placeholder
 from agent_server.conversation.reasoning import Piece
 from agent_server.conversation.tool_calls import ToolSpec
-from agent_server.providers.openai_requests import longest_answer, tool_name, tool_parameters
+from agent_server.providers.openai_requests import FROM_TOOLS, SHOWN_BELOW, tool_name
 from agent_server.providers.prompt_parts import Told, image_url, told
 from agent_server.providers.provider import ModelInfo, ModelRequest
+from agent_server.providers.server_limits import longest_answer, tool_parameters
 from agent_server.providers.turns import ModelTurn, UserTurn, turns_of
 from agent_server.providers.wire import GO_ON, Endpoint, origin_of
 
 _CALL_ID: Final = re.compile(r"[\x21-\x7e]{1,64}")
 _CACHE_KEY_CHARS: Final = 64
-_SHOWN_BELOW: Final = "(see below)"
-_FROM_TOOLS: Final = "What the tools gave besides text:"
 
 
 def responses_body(request: ModelRequest, endpoint: Endpoint, info: ModelInfo) -> dict[str, Any]:
@@ -85,7 +84,7 @@ class _Items:
         for call_id, result in turn.results:
             images += self._result(call_id, result)
         if images:
-            self.say([_FROM_TOOLS, *images])
+            self.say([FROM_TOOLS, *images])
         for message in turn.messages:
             self.say(told(message.parts) or [GO_ON])
 
@@ -112,7 +111,7 @@ class _Items:
         if images and self._images_in_results:
             output, images = _content(contents), []
         elif images and not output:
-            output = _SHOWN_BELOW
+            output = SHOWN_BELOW
         self.written.append({"type": "function_call_output", "call_id": call_id, "output": output})
         return list(images)
 

@@ -15,7 +15,6 @@ import orjson
 from agent_server.conversation.reasoning import Layout
 from agent_server.providers.json_reading import arguments_of, json_of, object_in
 from agent_server.providers.openai_chat_calls import tool_call
-from agent_server.providers.openai_faults import fault_in, named_fault
 from agent_server.providers.openai_usage import responses_usage
 from agent_server.providers.provider import (
     Finished,
@@ -26,6 +25,7 @@ from agent_server.providers.provider import (
     ToolCallBegun,
     ToolCallRequested,
 )
+from agent_server.providers.stream_faults import fault_in, named_fault
 from agent_server.providers.wire import Endpoint, StreamCut, origin_of
 
 Reason: TypeAlias = Literal["end_turn", "tool_use", "max_tokens", "refusal", "pause"]

@@ -5,21 +5,32 @@ What they say is shown as an answer and is in the log, but no model ever hears o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from agent_server.conversation.content import Part, TextPart
 from agent_server.errors import SessionConflict
 from agent_server.providers.provider import Command
-from agent_server.sessions.model_choice import cycle_level, cycle_model, level_of, levels_of, set_level, set_model
+from agent_server.sessions.model_choice import (
+    cycle_level,
+    cycle_model,
+    level_of,
+    levels_of,
+    models_of,
+    set_level,
+    set_model,
+)
 from agent_server.sessions.spending import UsageTotals
 
 if TYPE_CHECKING:
+    from agent_server.providers.provider import ModelInfo
     from agent_server.sessions.session import Session
 
 CONTINUE: Final = "continue"
 MAX_LISTED: Final = 50
+"""Models in one answer: a chat is no place for three hundred lines."""
+
 MAX_COMMAND_CHARS: Final = 1000
 
 
@@ -61,22 +72,30 @@ def _answer(run: Callable[[Session, str], str], session: Session, rest: str) -> 
 
 
 def _model(session: Session, wanted: str) -> str:
-    models = session.spec.provider.models()
     if wanted == "next":
         index, total = cycle_model(session)
         return f"The model is now {session.model} ({index} of {total})."
-    if wanted:
-        fitting = [info.id for info in models if info.id == wanted] or [
-            info.id for info in models if wanted.lower() in info.id.lower() or wanted.lower() == info.name.lower()
-        ]
-        if len(fitting) == 1:
-            set_model(session, fitting[0])
-            return f"The model is now {session.model}."
-        listed = "".join(f"\n- {model}" for model in fitting[:MAX_LISTED])
-        return f"Several models fit:{listed}" if fitting else "There is no such model. `/model` lists them."
-    lines = [f"- {info.id}{' (current)' if info.id == session.model else ''}" for info in models[:MAX_LISTED]]
-    more = f"\n\nand {len(models) - MAX_LISTED} more" if len(models) > MAX_LISTED else ""
-    return "\n".join(lines) + more
+    models = models_of(session)
+    if not wanted:
+        return _listed(session, models)
+    fitting = [info for info in models if info.id == wanted] or [
+        info for info in models if wanted.lower() in info.id.lower() or wanted.lower() == info.name.lower()
+    ]
+    if not fitting:
+        return "There is no such model. `/model` lists them."
+    if len(fitting) > 1:
+        return f"Several models fit:\n{_listed(session, fitting)}"
+    set_model(session, fitting[0].id)
+    return f"The model is now {session.model}."
+
+
+def _listed(session: Session, models: Sequence[ModelInfo]) -> str:
+    """The models, one a line: the session's own first, because not all of them may be shown."""
+    in_order = sorted(models, key=lambda info: info.id != session.model)
+    lines = [f"- {info.id}{' (current)' if info.id == session.model else ''}" for info in in_order[:MAX_LISTED]]
+    if len(models) > MAX_LISTED:
+        lines += ["", f"There are {len(models) - MAX_LISTED} more: `/model WORD` looks for a word in their names."]
+    return "\n".join(lines)
 
 
 def _thinking(session: Session, wanted: str) -> str:

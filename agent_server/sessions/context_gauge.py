@@ -11,7 +11,7 @@ from typing import Final
 
 from agent_server.conversation.content import ImagePart, Part, ResourcePart, TextPart
 from agent_server.conversation.messages import AssistantMessage, ModelMessage
-from agent_server.providers.provider import ModelRequest
+from agent_server.providers.provider import ModelRequest, Usage
 
 CHARS_PER_TOKEN: Final = 4
 TOKENS_PER_MESSAGE: Final = 4
@@ -25,24 +25,31 @@ class ContextGauge:
         self._counted = 0
         self._tokens = 0
         self._model = ""
+        self._answer_counted = False
 
     def estimate(self, request: ModelRequest) -> int:
         """How many tokens the request takes."""
         messages = request.messages
         if self._model != request.model or len(messages) < self._counted:
-            self._model, self._counted = request.model, 0
+            self._model, self._counted, self._answer_counted = request.model, 0, False
             self._tokens = (len(request.system) + _chars_of_tools(request)) // CHARS_PER_TOKEN
-        self._tokens += _tokens_of(messages[self._counted :])
-        self._counted = len(messages)
+        new = messages[self._counted :]
+        if self._answer_counted and new and isinstance(new[0], AssistantMessage):
+            new = new[1:]
+        self._tokens += _tokens_of(new)
+        self._counted, self._answer_counted = len(messages), False
         return self._tokens
 
-    def measured(self, input_tokens: int, output_tokens: int) -> None:
+    def measured(self, call: Usage, *, thoughts_return: bool) -> None:
         """What the server counted of the request that was estimated last, and of its answer.
 
-        The answer will stand in the next request as one message more.
+        The answer will stand in the next request as one message more, unless nothing was said. Thoughts are a part of
+        it only where the server wants them back; there they count in full, because what it drops of them is not known,
+        and too much is the safer guess.
         """
-        self._tokens = input_tokens + output_tokens
-        self._counted += 1
+        unsent_tokens = 0 if thoughts_return else call.thought_tokens
+        self._tokens = call.input_tokens + max(0, call.output_tokens - unsent_tokens)
+        self._answer_counted = True
 
 
 def _chars_of_tools(request: ModelRequest) -> int:

@@ -5,6 +5,7 @@ The conversation is not touched by any of it; what is chosen holds from the next
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from agent_server.conversation.events import OptionChanged
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
     from agent_server.sessions.session import Session
 
 OFF: Final = "off"
+
+
+def models_of(session: Session) -> Sequence[ModelInfo]:
+    """The models that can be chosen for it: all that are offered, and its own, also if that is offered no more."""
+    offered = session.spec.provider.models()
+    for info in offered:
+        if info.id == session.model:
+            return offered
+    return (*offered, session.model_info)
 
 
 def levels_of(info: ModelInfo) -> tuple[str, ...]:
@@ -45,9 +55,9 @@ def set_model(session: Session, model: str) -> None:
     """Change the model (Req: MO-02).
 
     Raises:
-        ValueError: the model is not offered.
+        ValueError: it is none of those that can be chosen.
     """
-    for info in session.spec.provider.models():
+    for info in models_of(session):
         if info.id == model:
             break
     else:
@@ -89,8 +99,9 @@ def cycle_model(session: Session) -> tuple[int, int]:
     Raises:
         SessionConflict: ``no_rotation``; none is configured, or nothing of it is offered.
     """
-    offered = {info.id for info in session.spec.provider.models()}
-    rotation = [entry for entry in session.spec.rotation if entry[0] in offered]
+    offered = {info.id: levels_of(info) for info in session.spec.provider.models()}
+    known = (entry for entry in session.spec.rotation if entry[0] in offered)
+    rotation = list(dict.fromkeys((model, level if level in offered[model] else None) for model, level in known))
     if not rotation:
         raise SessionConflict("no_rotation", "no rotation of models is configured")
     now = (session.model, session.record.thought_level)
@@ -99,7 +110,7 @@ def cycle_model(session: Session) -> tuple[int, int]:
     index = ((exact or alike or [-1])[0] + 1) % len(rotation)
     model, level = rotation[index]
     set_model(session, model)
-    if level is not None and level in levels_of(session.model_info):
+    if level is not None:
         set_level(session, level)
     return index + 1, len(rotation)
 
@@ -107,12 +118,13 @@ def cycle_model(session: Session) -> tuple[int, int]:
 def keep_up(session: Session) -> None:
     """The list of models changed: know what is new of the session's own, or go over to the one to begin with.
 
-    The latter only where nobody chose the model, and it has not answered yet.
+    The latter only where nobody chose the model, and it was not asked yet.
     """
     models = session.spec.provider.models()
     info = next((info for info in models if info.id == session.model), None)
-    answered = any(type(message) is AssistantMessage for message in session.record.messages)
-    if not (session.model_chosen or answered) and models[0].id != session.model:
+    asked = session.turn_running and session.model_asked
+    asked = asked or any(type(message) is AssistantMessage for message in session.record.messages)
+    if not (session.model_chosen or asked) and models[0].id != session.model:
         _change_to(session, models[0])
     elif info is not None:
         session.model_info = info

@@ -33,9 +33,8 @@ from agent_server.sessions.prompts import (
     PromptOutcome,
     PromptStopped,
     PromptWithdrawnOutcome,
-    TurnUsage,
 )
-from agent_server.sessions.spending import check_limits
+from agent_server.sessions.spending import UsageTotals, check_limits
 from agent_server.sessions.turn import CommandTurn, Turn
 from agent_server.sessions.turn_boundary import guarded
 from agent_server.sessions.turn_scope import TurnCancelled, TurnScope
@@ -81,20 +80,19 @@ class PromptQueue:
             SessionConflict: the session may not spend any more (see `check_limits`).
         """
         origin: TurnOrigin = "prompt"
-        run = None
+        run, may_go_on = None, False
         if self._session.spec.provider.session_commands:
             from agent_server.sessions.commands import CONTINUE, command_of
 
             command = command_of(self._session, parts)
             if command is not None:
                 name, run = command
-                goes_on = name == CONTINUE and self._session.record.continuable and not self.busy
-                origin = "continue" if goes_on else "command"
-        if origin != "command" and self._session.record.usage is not None:
-            check_limits(self._session)
+                origin, may_go_on = "command", name == CONTINUE
         record = self._session.record
+        if (origin != "command" or may_go_on) and record.usage is not None:
+            check_limits(self._session)
         record.prompts += 1
-        prompt = Prompt(record.prompts, parts, on_settled, trace, origin, run if origin == "command" else None)
+        prompt = Prompt(record.prompts, parts, on_settled, trace, origin, run, may_go_on=may_go_on)
         if sender is not None:
             sender.own_prompt(prompt.prompt_id)
         received = PromptReceived(prompt.prompt_id, parts)
@@ -192,6 +190,8 @@ class PromptQueue:
         session.record.turns += 1
         prompt.state = "running"
         self.running = prompt  # before the log, which may break: a crash answers the running prompt (promise P1)
+        if prompt.may_go_on and session.record.continuable:
+            prompt.origin, prompt.command = "continue", None
         started = TurnStarted(session.record.turns, prompt.origin)
         if prompt.parts or received or prompt.prompt_id:
             prompt.message_id = session.next_entry_id()
@@ -247,7 +247,7 @@ class PromptQueue:
         self.running = None  # behind the log, which may break: a crash answers the running prompt (promise P1)
         session.turn_ended(failed=failure is not None)
         if logger.isEnabledFor(logging.INFO):
-            used = turn.usage or TurnUsage()
+            used = turn.usage or UsageTotals()
             tokens = f"{used.input_tokens} input tokens, {used.output_tokens} output tokens"
             logger.info("turn %s of %s: %s, %s", turn.turn_id, session.alias, stop_reason or failure, tokens)
         if seq <= self._log.visible:

@@ -8,41 +8,20 @@ from typing import Literal, TypeAlias
 
 from agent_server.conversation.content import Part
 from agent_server.conversation.events import StopReason, TurnFailure, TurnOrigin
-from agent_server.providers.provider import Usage
-from agent_server.sessions.spending import LimitReached
-
-
-@dataclass(frozen=True, slots=True)
-class TurnUsage:
-    """The tokens of all model calls of one turn."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_read_tokens: int = 0
-    cached_write_tokens: int = 0
-    thought_tokens: int = 0
-
-    def plus(self, usage: Usage) -> TurnUsage:
-        """With those of one more model call."""
-        return TurnUsage(
-            self.input_tokens + usage.input_tokens,
-            self.output_tokens + usage.output_tokens,
-            self.cached_read_tokens + usage.cached_read_tokens,
-            self.cached_write_tokens + usage.cached_write_tokens,
-            self.thought_tokens + usage.thought_tokens,
-        )
+from agent_server.sessions.spending import LimitReached, UsageTotals
 
 
 @dataclass(frozen=True, slots=True)
 class PromptStopped:
     """The turn ended; the prompt is answered with this stop reason.
 
-    ``usage``: None where the provider told none. ``limit``: what the session may spend was reached.
+    ``usage`` is that of this turn; None where the provider told none. ``limit``: what the session may spend was
+    reached.
     """
 
     stop_reason: StopReason
     message_id: int | None = None
-    usage: TurnUsage | None = None
+    usage: UsageTotals | None = None
     limit: LimitReached | None = None
 
 
@@ -66,10 +45,11 @@ class Prompt:
     """One accepted prompt. ``on_settled`` hears its outcome once (Req: TN-01, TN-04).
 
     ``trace`` is the trace context that it came with; it is passed on and never looked into. ``parts`` are empty where
-    nobody said anything. ``command`` gives the answer where the server itself answers, and no model.
+    nobody said anything. ``command`` gives the answer where the server itself answers, and no model; where
+    ``may_go_on``, a model does that all the same if its last answer broke off when the prompt's turn comes.
     """
 
-    __slots__ = ("_on_settled", "command", "message_id", "origin", "parts", "prompt_id", "state", "trace")
+    __slots__ = ("_on_settled", "command", "may_go_on", "message_id", "origin", "parts", "prompt_id", "state", "trace")
 
     def __init__(
         self,
@@ -79,9 +59,12 @@ class Prompt:
         trace: Mapping[str, str] | None = None,
         origin: TurnOrigin = "prompt",
         command: Callable[[], str] | None = None,
+        *,
+        may_go_on: bool = False,
     ) -> None:
         self.origin: TurnOrigin = origin
         self.command = command
+        self.may_go_on = may_go_on
         self.prompt_id = prompt_id
         self.parts = parts
         self.trace = trace

@@ -68,6 +68,7 @@ class Session:
         self.workspace = spec.workspace
         self.provider = spec.provider.provider_of(model.id)
         self.model_chosen = spec.model is not None
+        self.model_asked = False  # the running turn has sent it a request
         self.tools = spec.tools
         self.limits = spec.limits
         self.restarts = 0
@@ -268,6 +269,7 @@ class Session:
 
     def turn_begun(self) -> None:
         """A turn began."""
+        self.model_asked = False
         self._set_activity(Activity.THINKING)
 
     def turn_ending(self, failure: TurnFailure | None) -> None:

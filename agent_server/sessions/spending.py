@@ -21,7 +21,7 @@ _PER_MILLION: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class UsageTotals:
-    """What the model calls of a session used so far. ``cost_usd`` is None where none had a price.
+    """What model calls used: those of a session, or of a turn. ``cost_usd`` is None where none had a price.
 
     What came from a cache or was written to one is part of the input, thoughts are part of the output.
     """

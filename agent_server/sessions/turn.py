@@ -41,14 +41,14 @@ from agent_server.providers.provider import (
 )
 from agent_server.sessions.instructions import instructions_of
 from agent_server.sessions.model_choice import effort_of
-from agent_server.sessions.prompts import TurnUsage
-from agent_server.sessions.spending import COST_DIGITS, LimitReached, cost_of, limit_reached, sentence_of
+from agent_server.sessions.spending import COST_DIGITS, LimitReached, UsageTotals, cost_of, limit_reached, sentence_of
 from agent_server.sessions.tool_runner import ToolRun, end_unstarted, run_tools
 from agent_server.sessions.turn_scope import TurnCancelled, TurnScope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from agent_server.providers.provider import ModelInfo
     from agent_server.sessions.compactions import CompactionEvent, Compactions
     from agent_server.sessions.session import Session
 
@@ -70,9 +70,10 @@ class Turn:
         self._message_id = 0
         self._compactions: Compactions | None = None
         self._reasoning: ReasoningState | None = None
+        self._asked: ModelInfo
         self._call_usage: Usage | None = None
         self._begun: dict[str, ToolRun] = {}
-        self.usage: TurnUsage | None = None
+        self.usage: UsageTotals | None = None
         self.limit: LimitReached | None = None
 
     async def run(self, scope: TurnScope) -> StopReason:
@@ -85,7 +86,7 @@ class Turn:
         self._scope = scope
         try:
             for _ in range(self._session.limits.max_turn_requests):
-                if self.usage is not None and self._spent():
+                if self._session.record.usage is not None and self._spent():
                     break
                 finished, calls = await self._ask_model()
                 if calls and finished.reason == "refusal":
@@ -123,7 +124,8 @@ class Turn:
         if not session.provider.ready:
             await session.provider.wait_ready()
             self._scope.check()
-        info = session.model_info
+        info = self._asked = session.model_info  # it may be another before the answer ends
+        session.model_asked = True
         tools = session.tools.specs
         if not session.provider.self_tests:
             tools = [spec for spec in tools if not spec.testing]
@@ -216,7 +218,7 @@ class Turn:
             self._compact(event)
 
     def _estimate(self, request: ModelRequest) -> None:
-        session, window_tokens = self._session, self._session.window_tokens
+        session, window_tokens = self._session, self._asked.window_tokens
         if window_tokens is None:
             return
         if session.gauge is None:
@@ -243,26 +245,25 @@ class Turn:
         run.announce(session)
         return run
 
-    def _count(self, event: Usage) -> None:
-        session = self._session
-        self.usage = (self.usage or TurnUsage()).plus(event)
-        cost_usd = cost_of(event, session.model_info)
+    def _count(self, call: Usage) -> None:
+        session, asked = self._session, self._asked
+        cost_usd = cost_of(call, asked)
         so_far = session.record.cost_usd
         if session.gauge is not None:
-            session.gauge.measured(event.input_tokens, event.output_tokens)
-        session.log.append(
-            UsageReported(
-                event.input_tokens,
-                event.output_tokens,
-                event.cached_read_tokens,
-                event.cached_write_tokens,
-                event.thought_tokens,
-                session.window_tokens,
-                cost_usd,
-                so_far if cost_usd is None else round((so_far or 0.0) + cost_usd, COST_DIGITS),
-                session.model,
-            )
+            session.gauge.measured(call, thoughts_return=self._reasoning is not None)
+        report = UsageReported(
+            call.input_tokens,
+            call.output_tokens,
+            call.cached_read_tokens,
+            call.cached_write_tokens,
+            call.thought_tokens,
+            asked.window_tokens,
+            cost_usd,
+            so_far if cost_usd is None else round((so_far or 0.0) + cost_usd, COST_DIGITS),
+            asked.id,
         )
+        self.usage = (self.usage or UsageTotals()).plus(report)
+        session.log.append(report)
 
     def _compact(self, event: CompactionEvent) -> None:
         if self._compactions is None:

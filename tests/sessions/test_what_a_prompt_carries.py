@@ -12,8 +12,9 @@ import pytest
 from agent_server.conversation.content import TextPart
 from agent_server.errors import ProviderError
 from agent_server.providers.provider import Finished, ModelRequest, ProviderEvent, Usage
-from agent_server.sessions.prompts import PromptFailed, PromptOutcome, PromptStopped, TurnUsage
+from agent_server.sessions.prompts import PromptFailed, PromptOutcome, PromptStopped
 from agent_server.sessions.session import Session
+from agent_server.sessions.spending import UsageTotals
 from agent_server.sessions.supervisor import SessionSupervisor
 from agent_server.store.memory import MemoryStore
 from tests.agent.puppets import PuppetModel, PuppetTool, wants
@@ -72,7 +73,7 @@ async def test_the_usage_of_a_turn_is_the_sum_of_its_requests_and_of_no_other_tu
         await model.asked(2)
         model.finish(2, Usage(1000, 10, 20, 30, 40))
         assert isinstance(outcome := await asked.outcome(), PromptStopped)
-        assert outcome.usage == TurnUsage(1110, 11, 22, 33, 44)
+        assert outcome.usage == UsageTotals(3, 1110, 11, 22, 33, 44)
         asked = Asked(supervisor, session)
         await model.asked(3)
         model.finish(3, "no word of tokens")
@@ -91,7 +92,7 @@ async def test_a_cancelled_turn_says_what_it_used_until_then(tmp_path: Path) -> 
         await tool.begun.wait()
         session.cancel()
         assert isinstance(outcome := await asked.outcome(), PromptStopped)
-        assert (outcome.stop_reason, outcome.usage) == ("cancelled", TurnUsage(5, 6))
+        assert (outcome.stop_reason, outcome.usage) == ("cancelled", UsageTotals(1, 5, 6))
         asked = Asked(supervisor, session)
         await model.asked(2)
         model.say(2, Usage(5, 6), ProviderError("raw", "no"))

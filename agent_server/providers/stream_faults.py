@@ -1,9 +1,10 @@
-"""Errors inside of streams, as the servers that speak OpenAI's formats write them. Pure."""
+"""Errors inside of streams, or in place of a response with status 200, whatever the format. Pure."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
+from agent_server.providers.error_bodies import status_in
 from agent_server.providers.json_reading import json_of
 from agent_server.providers.wire import ServerFault
 
@@ -30,9 +31,6 @@ def named_fault(data: bytes) -> ServerFault:
 def _status(error: Any) -> int | None:
     if type(error) is dict:
         for field in _STATUS_FIELDS:
-            status = error.get(field)
-            if type(status) is str and status.isdecimal() and len(status) == 3:
-                status = int(status)
-            if type(status) is int and 400 <= status <= 599:
+            if (status := status_in(error.get(field))) is not None:
                 return status
     return None
