@@ -151,6 +151,8 @@ class HttpClient:
     def _client(self, loaded: loading.Loaded, *, local: bool, kept: bool, host: str) -> Any:
         client = self._clients.get((local, kept))
         if client is None:
+            from http.cookiejar import DefaultCookiePolicy
+
             http = loaded.http
             limits = http.Limits(
                 max_connections=None,
@@ -162,8 +164,9 @@ class HttpClient:
                 client = http.AsyncClient(
                     verify=loaded.tls, limits=limits, timeout=None, headers=headers, trust_env=not local
                 )
-            except (ImportError, ValueError) as error:
+            except (ImportError, ValueError, http.InvalidURL):  # what they say may hold the proxy's password
                 text = "the proxy that the environment names cannot be used"
-                raise ConnectionFailed(text, host=host, phase="connect", why="proxy") from error
+                raise ConnectionFailed(text, host=host, phase="connect", why="proxy") from None
+            client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # none is kept, so none is sent
             self._clients[local, kept] = client
         return client
