@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from agent_server.sessions.model_choice import level_of, levels_of
+from agent_server.sessions.model_choice import level_of, levels_of, models_of
 from agent_server.sessions.policy import MODES
 
 if TYPE_CHECKING:

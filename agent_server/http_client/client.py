@@ -162,6 +162,8 @@ class HttpClient:
         which = (local, kept, tls is None)
         client = self._clients.get(which)
         if client is None:
+            from http.cookiejar import DefaultCookiePolicy
+
             limits = http.Limits(
                 max_connections=None,
                 max_keepalive_connections=_KEPT_CONNECTIONS if kept else 0,
@@ -176,8 +178,9 @@ class HttpClient:
                     headers=headers,
                     trust_env=not local,
                 )
-            except (ImportError, ValueError) as error:
+            except (ImportError, ValueError, http.InvalidURL):  # what they say may hold the proxy's password
                 text = "the proxy that the environment names cannot be used"
-                raise ConnectionFailed(text, host=host, phase="connect", why="proxy") from error
+                raise ConnectionFailed(text, host=host, phase="connect", why="proxy") from None
+            client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # none is kept, so none is sent
             self._clients[which] = client
         return client

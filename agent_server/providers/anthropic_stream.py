@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Literal
 
 from agent_server.conversation.reasoning import Layout
-from agent_server.providers.json_reading import arguments_of, json_of, object_in
+from agent_server.providers.json_reading import MAX_PIECES, arguments_of, count_in, json_of, object_in
 from agent_server.providers.provider import (
     Finished,
     ProviderEvent,
@@ -28,6 +28,13 @@ WINDOW_EXCEEDED: Final = "The conversation exceeds the context window of the mod
 _KINDS: Final = {"text": "text", "thinking": "thought", "tool_use": "tool"}
 _DELTA_BLOCKS: Final = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "thinking"}
 _TOLD_BY_US: Final = frozenset({"type", "id", "name", "input"})
+_COUNTS: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "thinking_tokens",
+)
 _PLAIN_CALLER: Final = {"type": "direct"}
 
 
@@ -140,6 +147,8 @@ class AnthropicDecoder:
         return block
 
     def _open(self, index: Any, source: dict[str, Any]) -> _Block:
+        if len(self._blocks) == MAX_PIECES:
+            raise ValueError(f"a message of more than {MAX_PIECES} blocks")
         block = _Block(len(self._blocks), source)
         self._blocks.append(block)
         self._at_index[len(self._blocks) - 1 if index is None else index] = block
@@ -239,7 +248,7 @@ class AnthropicDecoder:
         details = usage.get("output_tokens_details")
         known = self._usage
         for counts in (usage, details if isinstance(details, dict) else {}):
-            known.update({key: value for key, value in counts.items() if type(value) is int})
+            known.update({key: count_in(counts, key) for key in _COUNTS if type(counts.get(key)) in (int, float)})
         read, written = known.get("cache_read_input_tokens", 0), known.get("cache_creation_input_tokens", 0)
         return (
             UsageSoFar(

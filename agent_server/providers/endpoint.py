@@ -14,7 +14,6 @@ from typing import Any, Final
 
 import orjson
 
-from agent_server.conversation.redaction import is_secret
 from agent_server.errors import ProviderError
 from agent_server.http_client.answer import Answer
 from agent_server.http_client.client import HttpClient
@@ -32,7 +31,7 @@ from agent_server.providers.provider import (
 )
 from agent_server.providers.response_reading import ResponseReader
 from agent_server.providers.retrying import RetryPolicy
-from agent_server.providers.wire import Decoder, Endpoint, ServerFault, StreamCut, WireFormat
+from agent_server.providers.wire import Decoder, Endpoint, ServerFault, StreamCut, WireFormat, secrets_of
 
 MAX_ERROR_BYTES: Final = 64 * 1024
 ERROR_BODY_S: Final = 10.0
@@ -173,8 +172,7 @@ class _Posted:
             **_lower(endpoint.headers),
             **_lower(key_headers),
         }
-        own = [value for name, value in endpoint.headers.items() if is_secret(name, value)]
-        self._secrets = tuple(filter(None, (key, *own)))
+        self._secrets = secrets_of(endpoint, key)
         self._body = _json(written.body)
 
     def send(self, *, fresh: bool) -> AbstractAsyncContextManager[Answer]:

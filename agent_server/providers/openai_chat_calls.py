@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from agent_server.providers.json_reading import arguments_of
+from agent_server.providers.json_reading import MAX_PIECES, arguments_of
 from agent_server.providers.provider import ToolCallBegun, ToolCallRequested
 
 _NAMELESS: Final = "unknown"
@@ -95,6 +95,8 @@ class Calls:
         return self._begin(index, call_id)
 
     def _begin(self, index: Any, call_id: str) -> _Call:
+        if len(self._calls) == MAX_PIECES:
+            raise ValueError(f"a response with more than {MAX_PIECES} tool calls")
         call = _Call(call_id)
         self._calls.append(call)
         self._latest[index] = call

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 import orjson
 
 from agent_server.conversation.reasoning import Layout
-from agent_server.providers.json_reading import arguments_of, json_of, object_in
+from agent_server.providers.json_reading import MAX_PIECES, arguments_of, json_of, object_in
 from agent_server.providers.openai_chat_calls import tool_call
 from agent_server.providers.openai_usage import responses_usage
 from agent_server.providers.provider import (
@@ -250,6 +250,8 @@ class ResponsesDecoder:
         return None
 
     def _begin(self, kind: str, item_id: str | None, index: int | None) -> _Item:
+        if len(self._items) == MAX_PIECES:
+            raise ValueError(f"a response of more than {MAX_PIECES} items")
         item = _Item(kind)
         self._items.append(item)
         if item_id is not None:
