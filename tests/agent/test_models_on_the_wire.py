@@ -499,7 +499,7 @@ async def test_a_retry_is_told_by_a_notice_or_in_our_own_words_and_is_no_part_of
         if "session" in capabilities:
             assert not ours
             (notice,) = notices
-            assert (notice["title"], notice["severity"]) == ("A is overloaded.", "warning")
+            assert (notice["title"], notice["severity"]) == ("A is overloaded", "warning")
         elif capabilities:
             told = {"attempt": 1, "delayMs": 500, "errorKind": "overloaded", "reason": "A is overloaded."}
             assert ours == [{"sessionId": session_id, **told}] and not notices
