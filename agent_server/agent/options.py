@@ -8,9 +8,13 @@ from agent_server.sessions.model_choice import level_of, levels_of
 from agent_server.sessions.policy import MODES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agent_server.providers.provider import ModelInfo
     from agent_server.sessions.session import Session
 
 _MODES: Final = [{"id": mode.id, "name": mode.name, "description": mode.description} for mode in MODES]
+_last: tuple[Sequence[ModelInfo], list[dict[str, Any]], frozenset[str]] | None = None
 _MODE_VALUES: Final = [{"value": mode.id, "name": mode.name, "description": mode.description} for mode in MODES]
 
 
@@ -37,20 +41,24 @@ def config_options(session: Session) -> list[Any]:
 
 def _models(session: Session) -> list[dict[str, Any]]:
     """The models, by who serves them where there are several: flat and grouped are never mixed."""
+    global _last
+    models, info = session.spec.provider.models(), session.model_info
+    if _last is None or _last[0] is not models:  # lists are long, and the same for all sessions until they change
+        _last = (models, _grouped(models), frozenset(model.id for model in models))
+    _, listed, ids = _last
+    return listed if info.id in ids else _grouped([*models, info])  # what is current is listed, offered or not
+
+
+def _grouped(models: Sequence[ModelInfo]) -> list[dict[str, Any]]:
     groups: dict[str, list[dict[str, Any]]] = {}
-    known = False
-    for info in session.spec.provider.models():
+    for info in models:
         entry = {"value": info.id, "name": info.name}
         if info.description:
             entry["description"] = info.description
         groups.setdefault(info.provider or info.id, []).append(entry)
-        known = known or info.id == session.model
-    if not known:  # it is offered no more: what is current must be listed all the same
-        info = session.model_info
-        groups.setdefault(info.provider or info.id, []).append({"value": info.id, "name": info.name})
-    if len(groups) == 1 or all(len(models) == 1 for models in groups.values()):
-        return [model for models in groups.values() for model in models]
-    return [{"group": name, "name": name, "options": models} for name, models in groups.items()]
+    if len(groups) == 1 or all(len(group) == 1 for group in groups.values()):
+        return [model for group in groups.values() for model in group]
+    return [{"group": name, "name": name, "options": group} for name, group in groups.items()]
 
 
 def _select(option_id: str, name: str, category: str, value: str, options: list[dict[str, Any]]) -> dict[str, Any]:
