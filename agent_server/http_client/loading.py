@@ -24,14 +24,13 @@ _USED_BY_IT: Final = ("anyio._backends._asyncio", "encodings.idna", "h11", "http
 _COMMAND_LINE: Final = "httpx._main"
 """httpx's own command line: nobody needs it, and it loads as much again as the rest."""
 
-
 _lock = threading.Lock()
 _http: Future[ModuleType] | None = None
 _tls: Future[ssl.SSLContext] | None = None
 
 
 def begin(modules: Sequence[str] = (), *, tls: bool = True) -> Future[ModuleType]:
-    """Begin to load, unless that was done before. ``modules`` are loaded too, if it is the first time.
+    """Begin to load, unless that was done before. ``modules`` are loaded behind, if it is the first time.
 
     The context for TLS takes as long as everything else, and plain requests to this machine need none: it is made
     beside, and only if ``tls``.
@@ -41,7 +40,7 @@ def begin(modules: Sequence[str] = (), *, tls: bool = True) -> Future[ModuleType
         if tls and (_tls is None or _failed(_tls)):
             _tls = _in_thread(_make_tls)
         if _http is None or _failed(_http):
-            _http = _in_thread(_import_all, modules)
+            _http = _in_thread(_import_http, lambda: _import(modules))
         return _http
 
 
@@ -72,17 +71,19 @@ def _failed(future: Future[Any]) -> bool:
     return future.done() and future.exception() is not None
 
 
-def _in_thread(work: Callable[..., T], *arguments: Any) -> Future[T]:
+def _in_thread(work: Callable[[], T], behind: Callable[[], None] = lambda: None) -> Future[T]:
+    """What the work gives; ``behind`` is done when those who wait for it have been told."""
     future: Future[T] = Future()
     future.set_running_or_notify_cancel()  # so that nobody who waits can cancel it for the others
 
     def run() -> None:
         try:
-            result = work(*arguments)
+            result = work()
         except BaseException as error:  # noqa: BLE001 - whoever waits hears of it
             future.set_exception(error)
         else:
             future.set_result(result)
+            behind()
 
     threading.Thread(target=run, name=f"load-{work.__name__}", daemon=True).start()
     return future
@@ -104,14 +105,10 @@ def _make_tls() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=certifi.where())
 
 
-def _import_all(modules: Sequence[str]) -> ModuleType:
-    http = _import_http()
-    for module in _USED_BY_IT:
-        importlib.import_module(module)
+def _import(modules: Sequence[str]) -> None:
     with contextlib.suppress(ImportError):  # whoever uses it hears of it
         for module in modules:
             importlib.import_module(module)
-    return http
 
 
 def _import_http() -> ModuleType:
@@ -123,4 +120,6 @@ def _import_http() -> ModuleType:
     finally:
         if left_out:
             sys.modules.pop(_COMMAND_LINE, None)
+    for module in _USED_BY_IT:
+        importlib.import_module(module)
     return http
