@@ -8,9 +8,13 @@ from agent_server.sessions.model_choice import level_of, levels_of, models_of
 from agent_server.sessions.policy import MODES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agent_server.providers.provider import ModelInfo
     from agent_server.sessions.session import Session
 
 _MODES: Final = [{"id": mode.id, "name": mode.name, "description": mode.description} for mode in MODES]
+_last: tuple[Sequence[ModelInfo], list[dict[str, Any]]] | None = None
 _MODE_VALUES: Final = [{"value": mode.id, "name": mode.name, "description": mode.description} for mode in MODES]
 
 
@@ -37,15 +41,23 @@ def config_options(session: Session) -> list[Any]:
 
 def _models(session: Session) -> list[dict[str, Any]]:
     """The models, by who serves them where there are several: flat and grouped are never mixed."""
+    global _last
+    models = models_of(session)
+    if _last is None or _last[0] is not models:  # lists are long, and the same for all sessions until they change
+        _last = (models, _grouped(models))
+    return _last[1]
+
+
+def _grouped(models: Sequence[ModelInfo]) -> list[dict[str, Any]]:
     groups: dict[str, list[dict[str, Any]]] = {}
-    for info in models_of(session):
+    for info in models:
         entry = {"value": info.id, "name": info.name}
         if info.description:
             entry["description"] = info.description
         groups.setdefault(info.provider or info.id, []).append(entry)
-    if len(groups) == 1 or all(len(models) == 1 for models in groups.values()):
-        return [model for models in groups.values() for model in models]
-    return [{"group": name, "name": name, "options": models} for name, models in groups.items()]
+    if len(groups) == 1 or all(len(group) == 1 for group in groups.values()):
+        return [model for group in groups.values() for model in group]
+    return [{"group": name, "name": name, "options": group} for name, group in groups.items()]
 
 
 def _select(option_id: str, name: str, category: str, value: str, options: list[dict[str, Any]]) -> dict[str, Any]:

@@ -218,7 +218,8 @@ class ProjectorV1:
             return []
         seconds = f"{event.delay_ms / 1000:.1f} s"
         description = f"Attempt {event.attempt + 1} follows in {seconds}."
-        return [{"sessionUpdate": "notice", "severity": "warning", "title": event.details, "description": description}]
+        title = event.details.rstrip(".")
+        return [{"sessionUpdate": "notice", "severity": "warning", "title": title, "description": description}]
 
     def _option(self, event: OptionChanged) -> list[Update]:
         changed: Update = {"sessionUpdate": "config_option_update", "configOptions": self.config_options()}

@@ -90,7 +90,10 @@ class Show:
         details = None
         if error is not None:
             self._error |= {"code": error.code, "data": error.data}
-            details = error.data.get("details") if isinstance(error.data, dict) else error.data
+            told = error.data if isinstance(error.data, dict) else {"details": error.data}
+            details = told.get("details")
+            if details and told.get("errorKind") not in (None, "internal"):  # a model's failure is a sentence of its own
+                message, details = str(details), None
         self._renderer.line(f"error: {one_line(f'{message}: {details}' if details else message, 1000)}")
 
     def result(self, code: ExitCode, *, quiet: bool) -> None:

@@ -76,9 +76,7 @@ class Answer:
         Raises:
             HttpFailure: there is no answer, or it points elsewhere.
         """
-        task = asyncio.get_running_loop().create_task(send(self._trace))
-        kept.add(task)
-        task.add_done_callback(kept.discard)
+        task = _kept(send(self._trace), kept)
         self._deadline, limit_s = "connect_s", self._deadlines.connect_s
         try:
             async with asyncio.timeout(limit_s) as self._timer:
@@ -104,9 +102,7 @@ class Answer:
         if not sent.cancelled() and sent.exception() is None:  # the head came in the very moment
             self._response = sent.result()
         if self._response is not None or self._stream is not None:
-            task = asyncio.get_running_loop().create_task(self.close())
-            kept.add(task)
-            task.add_done_callback(kept.discard)
+            _kept(self.close(), kept)
 
     async def _trace(self, name: str, info: dict[str, Any]) -> None:
         event = name.partition(".")[2]
@@ -266,3 +262,12 @@ class Answer:
         failure = failure_of(error, self._http, self.host, self.phase)
         failure.stale = not self._fresh and self.phase in ("sending", "first_byte")
         return failure
+
+
+def _kept(work: Coroutine[Any, Any, Any], kept: set[asyncio.Task[Any]]) -> asyncio.Task[Any]:
+    """A task that is in the set while it lives. How it ended need interest nobody."""
+    task = asyncio.get_running_loop().create_task(work)
+    kept.add(task)
+    task.add_done_callback(kept.discard)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return task

@@ -13,6 +13,9 @@ from agent_server.http_client.deadlines import Deadlines
 from agent_server.http_client.failures import AnswerUnreadable, ConnectionFailed, StatusRefused
 
 if TYPE_CHECKING:
+    import ssl
+    from types import ModuleType
+
     from agent_server.http_client.answer import Answer
 
 MAX_REQUESTS: Final = 256
@@ -33,12 +36,15 @@ class HttpClient:
 
     def __init__(self, limit: int = MAX_REQUESTS) -> None:
         self._slots = asyncio.Semaphore(limit)
-        self._clients: dict[tuple[bool, bool], Any] = {}
+        self._clients: dict[tuple[bool, bool, bool], Any] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def warm_up(self, modules: Sequence[str] = ()) -> None:
-        """Begin to load what requests need, in a thread, and ``modules`` behind it. Again: nothing happens."""
-        loading.begin(modules)
+    def warm_up(self, modules: Sequence[str] = (), *, plain: bool = False) -> None:
+        """Begin to load what requests need, and ``modules``, in threads. Again: nothing happens.
+
+        ``plain``: nothing that only TLS needs.
+        """
+        loading.begin(modules, tls=not plain)
 
     @asynccontextmanager
     async def open(
@@ -64,12 +70,15 @@ class HttpClient:
         """
         host = host_of(url)
         check_headers(headers or {}, host)
-        loaded = await loading.loaded()
+        http = await loading.loaded()
         from agent_server.http_client.answer import Answer
 
-        kept = not (fresh or local or is_loopback(url))
-        client = self._client(loaded, local=local or is_loopback(url), kept=kept, host=host)
-        answer = Answer(loaded.http, url, deadlines or Deadlines(), limit_bytes)
+        local = local or is_loopback(url)
+        kept = not (fresh or local)
+        plain = local and url.startswith("http:")
+        tls = None if plain else await loading.tls_context()
+        client = self._client(http, tls, local=local, kept=kept, host=host)
+        answer = Answer(http, url, deadlines or Deadlines(), limit_bytes)
 
         async def send(trace: Any) -> Any:
             request = client.build_request(method, url, headers=headers, content=body, extensions={"trace": trace})
@@ -148,10 +157,13 @@ class HttpClient:
         if not task.cancelled():
             task.exception()  # nobody minds how a connection ended
 
-    def _client(self, loaded: loading.Loaded, *, local: bool, kept: bool, host: str) -> Any:
-        client = self._clients.get((local, kept))
+    def _client(self, http: ModuleType, tls: ssl.SSLContext | None, *, local: bool, kept: bool, host: str) -> Any:
+        """One for each way of connecting. Without TLS it is for plain requests to this machine only."""
+        which = (local, kept, tls is None)
+        client = self._clients.get(which)
         if client is None:
-            http = loaded.http
+            from http.cookiejar import DefaultCookiePolicy
+
             limits = http.Limits(
                 max_connections=None,
                 max_keepalive_connections=_KEPT_CONNECTIONS if kept else 0,
@@ -160,10 +172,15 @@ class HttpClient:
             headers = {"accept-encoding": "identity", "user-agent": "agent-server"}
             try:
                 client = http.AsyncClient(
-                    verify=loaded.tls, limits=limits, timeout=None, headers=headers, trust_env=not local
+                    verify=tls or loading.trusting_nobody(),
+                    limits=limits,
+                    timeout=None,
+                    headers=headers,
+                    trust_env=not local,
                 )
-            except (ImportError, ValueError) as error:
+            except (ImportError, ValueError, http.InvalidURL):  # what they say may hold the proxy's password
                 text = "the proxy that the environment names cannot be used"
-                raise ConnectionFailed(text, host=host, phase="connect", why="proxy") from error
-            self._clients[local, kept] = client
+                raise ConnectionFailed(text, host=host, phase="connect", why="proxy") from None
+            client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # none is kept, so none is sent
+            self._clients[which] = client
         return client

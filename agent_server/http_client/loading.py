@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     import ssl
+
+T = TypeVar("T")
 
 _USED_BY_IT: Final = ("anyio._backends._asyncio", "encodings.idna", "h11", "httpcore._backends.auto", "orjson")
 """What a first request would load on the event loop."""
@@ -22,46 +24,88 @@ _USED_BY_IT: Final = ("anyio._backends._asyncio", "encodings.idna", "h11", "http
 _COMMAND_LINE: Final = "httpx._main"
 """httpx's own command line: nobody needs it, and it loads as much again as the rest."""
 
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What every client of the process shares."""
-
-    http: ModuleType
-    tls: ssl.SSLContext
-
-
 _lock = threading.Lock()
-_loaded: Future[Loaded] | None = None
+_http: Future[ModuleType] | None = None
+_tls: Future[ssl.SSLContext] | None = None
 
 
-def begin(modules: Sequence[str] = ()) -> Future[Loaded]:
-    """Begin to load, unless that was done before. ``modules`` are loaded behind, if it is the first time."""
-    global _loaded
+def begin(modules: Sequence[str] = (), *, tls: bool = True) -> Future[ModuleType]:
+    """Begin to load, unless that was done before. ``modules`` are loaded behind, if it is the first time.
+
+    The context for TLS takes as long as everything else, and plain requests to this machine need none: it is made
+    beside, and only if ``tls``.
+    """
+    global _http, _tls
     with _lock:
-        if _loaded is None or (_loaded.done() and _loaded.exception() is not None):
-            _loaded = Future()
-            _loaded.set_running_or_notify_cancel()  # so that nobody who waits can cancel it for the others
-            threading.Thread(target=_load, args=(_loaded, modules), name="load-http", daemon=True).start()
-        return _loaded
+        if tls and (_tls is None or _failed(_tls)):
+            _tls = _in_thread(_make_tls)
+        if _http is None or _failed(_http):
+            _http = _in_thread(_import_http, lambda: _import(modules))
+        return _http
 
 
-async def loaded() -> Loaded:
-    """What is loaded, when it is."""
-    future = begin()
+async def loaded() -> ModuleType:
+    """httpx, when it is loaded."""
+    return await _waited_for(begin(tls=False))
+
+
+async def tls_context() -> ssl.SSLContext:
+    """What every safe connection of the process needs, when it is made."""
+    begin()
+    assert _tls is not None
+    return await _waited_for(_tls)
+
+
+def trusting_nobody() -> ssl.SSLContext:
+    """For connections that are not to be safe: none that is would come about with it."""
+    import ssl
+
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+async def _waited_for(future: Future[T]) -> T:
     return future.result() if future.done() else await asyncio.wrap_future(future)
 
 
-def _load(result: Future[Loaded], modules: Sequence[str]) -> None:
-    try:
-        http = _import_http()
-        loaded = Loaded(http, http.create_ssl_context())
-        for module in _USED_BY_IT:
-            importlib.import_module(module)
-    except BaseException as error:  # noqa: BLE001 - whoever waits hears of it
-        result.set_exception(error)
-    else:
-        result.set_result(loaded)
+def _failed(future: Future[Any]) -> bool:
+    return future.done() and future.exception() is not None
+
+
+def _in_thread(work: Callable[[], T], behind: Callable[[], None] = lambda: None) -> Future[T]:
+    """What the work gives; ``behind`` is done when those who wait for it have been told."""
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()  # so that nobody who waits can cancel it for the others
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - whoever waits hears of it
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+            behind()
+
+    threading.Thread(target=run, name=f"load-{work.__name__}", daemon=True).start()
+    return future
+
+
+def _make_tls() -> ssl.SSLContext:
+    """As httpx would make it: the certificates of certifi, unless the environment names others.
+
+    Reading them needs no Python, so it takes nothing from what happens meanwhile.
+    """
+    import ssl
+
+    if place := os.environ.get("SSL_CERT_FILE"):
+        return ssl.create_default_context(cafile=place)
+    if place := os.environ.get("SSL_CERT_DIR"):
+        return ssl.create_default_context(capath=place)
+    import certifi
+
+    return ssl.create_default_context(cafile=certifi.where())
+
+
+def _import(modules: Sequence[str]) -> None:
     with contextlib.suppress(ImportError):  # whoever uses it hears of it
         for module in modules:
             importlib.import_module(module)
@@ -76,4 +120,6 @@ def _import_http() -> ModuleType:
     finally:
         if left_out:
             sys.modules.pop(_COMMAND_LINE, None)
+    for module in _USED_BY_IT:
+        importlib.import_module(module)
     return http

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Literal
 
 from agent_server.conversation.reasoning import Layout
-from agent_server.providers.json_reading import arguments_of, json_of, object_in
+from agent_server.providers.json_reading import MAX_PIECES, arguments_of, count_in, json_of, object_in
 from agent_server.providers.provider import (
     Finished,
     ProviderEvent,
     TextDelta,
     ThoughtDelta,
+    ToolCallBegun,
     ToolCallRequested,
     UsageSoFar,
 )
@@ -27,6 +28,13 @@ WINDOW_EXCEEDED: Final = "The conversation exceeds the context window of the mod
 _KINDS: Final = {"text": "text", "thinking": "thought", "tool_use": "tool"}
 _DELTA_BLOCKS: Final = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "thinking"}
 _TOLD_BY_US: Final = frozenset({"type", "id", "name", "input"})
+_COUNTS: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "thinking_tokens",
+)
 _PLAIN_CALLER: Final = {"type": "direct"}
 
 
@@ -55,6 +63,7 @@ class AnthropicDecoder:
         self._origin = origin
         self._blocks: list[_Block] = []
         self._at_index: dict[Any, _Block] = {}
+        self._begun: set[str] = set()
         self._held: list[_Block] = []
         self._call_ids: dict[int, str] = {}
         self._furthest = {"text": 0, "thought": 0}
@@ -138,6 +147,8 @@ class AnthropicDecoder:
         return block
 
     def _open(self, index: Any, source: dict[str, Any]) -> _Block:
+        if len(self._blocks) == MAX_PIECES:
+            raise ValueError(f"a message of more than {MAX_PIECES} blocks")
         block = _Block(len(self._blocks), source)
         self._blocks.append(block)
         self._at_index[len(self._blocks) - 1 if index is None else index] = block
@@ -164,6 +175,11 @@ class AnthropicDecoder:
             events += self._said(block, "text", source.get("text"))
         elif block.kind == "thought":
             events += self._said(block, "thought", source.get("thinking"))
+        elif block.kind == "tool":
+            call_id, name = str(source.get("id") or ""), str(source.get("name") or "")
+            if call_id and name and call_id not in self._begun:
+                self._begun.add(call_id)
+                events.append(ToolCallBegun(call_id, name))
         return events
 
     def _stop(self, event: dict[str, Any]) -> Sequence[ProviderEvent]:
@@ -232,7 +248,7 @@ class AnthropicDecoder:
         details = usage.get("output_tokens_details")
         known = self._usage
         for counts in (usage, details if isinstance(details, dict) else {}):
-            known.update({key: value for key, value in counts.items() if type(value) is int})
+            known.update({key: count_in(counts, key) for key in _COUNTS if type(counts.get(key)) in (int, float)})
         read, written = known.get("cache_read_input_tokens", 0), known.get("cache_creation_input_tokens", 0)
         return (
             UsageSoFar(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -14,13 +13,11 @@ from typing import Any, Final
 
 import orjson
 
-from agent_server.conversation.redaction import is_secret
 from agent_server.errors import ProviderError
 from agent_server.http_client.answer import Answer
 from agent_server.http_client.client import HttpClient
 from agent_server.http_client.deadlines import LOCAL, Deadlines
 from agent_server.http_client.failures import HttpFailure
-from agent_server.providers.failures import classify, missing_key
 from agent_server.providers.formats import format_named, module_of
 from agent_server.providers.provider import (
     ModelInfo,
@@ -32,7 +29,7 @@ from agent_server.providers.provider import (
 )
 from agent_server.providers.response_reading import ResponseReader
 from agent_server.providers.retrying import RetryPolicy
-from agent_server.providers.wire import Decoder, Endpoint, ServerFault, StreamCut, WireFormat
+from agent_server.providers.wire import Decoder, Endpoint, ServerFault, StreamCut, WireFormat, secrets_of
 
 MAX_ERROR_BYTES: Final = 64 * 1024
 ERROR_BODY_S: Final = 10.0
@@ -81,7 +78,9 @@ class EndpointProvider(SimpleProvider):
 
     def warm_up(self) -> None:
         """Begin to load what the first request needs, beside the event loop."""
-        self._client.warm_up((module_of(self._endpoint.format),))
+        endpoint = self._endpoint
+        modules = (module_of(endpoint.format), "agent_server.providers.failures")
+        self._client.warm_up(modules, plain=endpoint.base_url.startswith("http:"))
 
     def models(self) -> Sequence[ModelInfo]:
         """The models that are known, where they were given as a table; else one that has the endpoint's name."""
@@ -120,7 +119,7 @@ class EndpointProvider(SimpleProvider):
             except (ServerFault, StreamCut, ValueError) as error:
                 failure = posted.failure(error)
             attempt += 1
-            delay_s = self._retries.delay_s(failure, attempt, random.random()) if untouched else None  # noqa: S311
+            delay_s = self._retries.delay_s(failure, attempt, _chance()) if untouched else None
             if delay_s is None:
                 raise failure
             _log.info("%s is asked again in %.1f s (%s): %s", self.id, delay_s, failure.kind, failure.raw)
@@ -131,6 +130,8 @@ class EndpointProvider(SimpleProvider):
         endpoint = self._endpoint
         key = self._key()
         if endpoint.needs_key and not key:
+            from agent_server.providers.failures import missing_key
+
             raise missing_key(endpoint)
         info = self._info(request.model)
         wire = self._format = self._format or format_named(endpoint.format)
@@ -172,8 +173,7 @@ class _Posted:
             **_lower(endpoint.headers),
             **_lower(key_headers),
         }
-        own = [value for name, value in endpoint.headers.items() if is_secret(name, value)]
-        self._secrets = tuple(filter(None, (key, *own)))
+        self._secrets = secrets_of(endpoint, key)
         self._body = _json(written.body)
 
     def send(self, *, fresh: bool) -> AbstractAsyncContextManager[Answer]:
@@ -194,7 +194,19 @@ class _Posted:
 
     def failure(self, error: Exception) -> ProviderError:
         """Why there was no answer."""
-        return classify(error, self._endpoint, key_sent=bool(self._key), secrets=self._secrets, now_s=time.time())
+        from agent_server.conversation.redaction import is_secret
+        from agent_server.providers.failures import classify
+
+        endpoint = self._endpoint
+        own = (value for name, value in endpoint.headers.items() if is_secret(name, value))
+        secrets = tuple(filter(None, (self._key, *own)))
+        return classify(error, endpoint, key_sent=bool(self._key), secrets=secrets, now_s=time.time())
+
+
+def _chance() -> float:
+    import random
+
+    return random.random()  # noqa: S311 - nothing depends on its being hard to guess
 
 
 async def _fault(answer: Answer) -> ServerFault:

@@ -89,7 +89,8 @@ def _note(key: str, item: Any, found: Told) -> None:
         found.status = status_in(item)
     if isinstance(item, str):
         if key in ("message", "error", "detail", "msg", "raw", "error_description", "failed_generation_reason"):
-            found.text += item + "\n"
+            if len(found.text) < MAX_TEXT_CHARS:
+                found.text += item[:MAX_TEXT_CHARS] + "\n"
         elif key == "request_id":
             found.request_id = item
         elif key == "retryDelay":

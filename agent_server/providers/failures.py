@@ -21,7 +21,7 @@ from agent_server.http_client.failures import (
     RedirectRefused,
 )
 from agent_server.providers.error_bodies import Told, told
-from agent_server.providers.server_text import for_the_log, harmless
+from agent_server.providers.server_text import for_the_log, harmless, without_secrets
 from agent_server.providers.waits import wait_s
 from agent_server.providers.wire import Endpoint, ServerFault, StreamCut
 
@@ -86,13 +86,14 @@ def classify(
     if isinstance(error, ServerFault):
         return _of_fault(error, endpoint, key_sent, secrets, now_s)
     if isinstance(error, HttpFailure):
-        return _of_transport(error, endpoint)
+        return _of_transport(error, endpoint, secrets)
     title = title_of(endpoint)
     if isinstance(error, StreamCut):
         details = f"The answer of {title} broke off. Try again."
         return ProviderError("unreachable", details, retryable=True, provider=endpoint.name, raw=str(error))
     details = f"{title} sent something that is no answer of a model. {_look_at_address(endpoint)}"
-    return ProviderError("raw", details, provider=endpoint.name, raw=for_the_log(repr(error), secrets))
+    raw = for_the_log(f"{type(error).__name__}: {error}", secrets)
+    return ProviderError("raw", details, provider=endpoint.name, raw=raw)
 
 
 def missing_key(endpoint: Endpoint) -> ProviderError:
@@ -124,7 +125,7 @@ def _of_fault(
         retryable=retryable,
         provider=endpoint.name,
         http_status=status,
-        request_id=_request_id(fault.headers, said),
+        request_id=_request_id(fault.headers, said, secrets),
         retry_after_s=waits,
         reason=found.reason,
         raw=for_the_log(_raw(fault), secrets),
@@ -213,7 +214,7 @@ def _sentence(found: _Class, endpoint: Endpoint, status: int | None, text: str, 
     return f"{title} answered with an error{number} that is not meant for people; the log of agent-server has it."
 
 
-def _of_transport(failure: HttpFailure, endpoint: Endpoint) -> ProviderError:
+def _of_transport(failure: HttpFailure, endpoint: Endpoint, secrets: tuple[str, ...]) -> ProviderError:
     title, raw = title_of(endpoint), f"{failure} ({failure.phase})"
     if isinstance(failure, BadRequest):
         if failure.field == "url":
@@ -223,7 +224,7 @@ def _of_transport(failure: HttpFailure, endpoint: Endpoint) -> ProviderError:
         return ProviderError("auth_failed", details, provider=endpoint.name, reason="bad_header", raw=raw)
     if isinstance(failure, RedirectRefused):
         details = (
-            f"{title} points to {failure.target} instead of answering, where the key is not sent. "
+            f"{title} points to {harmless(failure.target, secrets)} instead of answering, where the key is not sent. "
             f"{_look_at_address(endpoint)}"
         )
         return ProviderError("raw", details, provider=endpoint.name, http_status=failure.status, reason="redirect")
@@ -240,7 +241,7 @@ def _of_transport(failure: HttpFailure, endpoint: Endpoint) -> ProviderError:
         retryable=passing,
         provider=endpoint.name,
         reason=reason,
-        raw=f"{raw}: {_cause(failure)}",
+        raw=for_the_log(f"{raw}: {_cause(failure)}", secrets),
     )
 
 
@@ -275,10 +276,10 @@ def _try_again(waits: float | None) -> str:
     )
 
 
-def _request_id(headers: Mapping[str, str], said: Told) -> str | None:
+def _request_id(headers: Mapping[str, str], said: Told, secrets: tuple[str, ...]) -> str | None:
     for value in (headers.get("request-id"), headers.get("x-request-id"), said.request_id, headers.get("cf-ray")):
         if value and len(value) <= 128 and value.isascii() and value.isprintable():
-            return value
+            return without_secrets(value, secrets)
     return None
 
 

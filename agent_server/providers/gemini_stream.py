@@ -14,7 +14,7 @@ import orjson
 
 from agent_server.conversation.content import ImagePart
 from agent_server.conversation.reasoning import Layout
-from agent_server.providers.json_reading import NO_ARGUMENTS, json_of
+from agent_server.providers.json_reading import MAX_PIECES, NO_ARGUMENTS, count_in, json_of
 from agent_server.providers.provider import (
     Finished,
     PartDelta,
@@ -124,8 +124,8 @@ class GeminiDecoder:
             candidate = candidates[0]
             for part in (candidate.get("content") or {}).get("parts") or ():
                 self._take_part(part, events)
-            self._reason = candidate.get("finishReason") or self._reason
-            self._reason_said = candidate.get("finishMessage") or self._reason_said
+            self._reason = str(candidate.get("finishReason") or "") or self._reason
+            self._reason_said = str(candidate.get("finishMessage") or "") or self._reason_said
         feedback = chunk.get("promptFeedback")
         if feedback and feedback.get("blockReason"):
             self._blocked = True
@@ -179,6 +179,8 @@ class GeminiDecoder:
             arguments = {}
         elif type(arguments) is not dict:
             arguments, misread = {}, NO_ARGUMENTS
+        if len(self._call_ids) == MAX_PIECES:
+            raise ValueError(f"a response with more than {MAX_PIECES} tool calls")
         call_id = str(call.get("id") or "") or self._made_id(name, arguments)
         self._call_ids.add(call_id)
         return ToolCallRequested(call_id, name, arguments, misread)
@@ -204,10 +206,10 @@ class GeminiDecoder:
 
 def _usage(said: dict[str, Any]) -> UsageSoFar:
     """The counts until now. Thoughts stand beside the answer, and what the server's own tools read beside the input."""
-    thoughts = said.get("thoughtsTokenCount") or 0
+    thoughts = count_in(said, "thoughtsTokenCount")
     return UsageSoFar(
-        input_tokens=(said.get("promptTokenCount") or 0) + (said.get("toolUsePromptTokenCount") or 0),
-        output_tokens=(said.get("candidatesTokenCount") or 0) + thoughts,
-        cached_read_tokens=said.get("cachedContentTokenCount") or 0,
+        input_tokens=count_in(said, "promptTokenCount") + count_in(said, "toolUsePromptTokenCount"),
+        output_tokens=count_in(said, "candidatesTokenCount") + thoughts,
+        cached_read_tokens=count_in(said, "cachedContentTokenCount"),
         thought_tokens=thoughts,
     )

@@ -7,10 +7,15 @@ characters inside of strings, bytes that are no UTF-8: none of it is worth an an
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
 
+MAX_COUNT: Final = 10**12
+"""Of tokens: what is more has another meaning, or none."""
+MAX_PIECES: Final = 4096
+"""How many texts, thoughts and tool calls one response may have."""
 NO_ARGUMENTS: Final = "its arguments are not valid JSON"
 
 
@@ -37,6 +42,14 @@ def object_in(value: Any) -> dict[str, Any]:
     if type(value) is not dict:
         raise ValueError("no JSON object")
     return value
+
+
+def count_in(said: Mapping[str, Any], name: str) -> int:
+    """A number of tokens that a server tells: whole, and neither below zero nor beyond all reason; else 0."""
+    value = said.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    return int(value) if 0 <= value <= MAX_COUNT else 0
 
 
 def arguments_of(text: str) -> tuple[dict[str, Any], str | None]:

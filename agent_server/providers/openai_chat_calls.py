@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import orjson
 
-from agent_server.providers.json_reading import arguments_of
-from agent_server.providers.provider import ToolCallRequested
+from agent_server.providers.json_reading import MAX_PIECES, arguments_of
+from agent_server.providers.provider import ToolCallBegun, ToolCallRequested
 
 _NAMELESS: Final = "unknown"
 
@@ -55,18 +55,25 @@ class Calls:
         self._known: dict[tuple[Any, str], _Call] = {}
         self._latest: dict[Any, _Call] = {}
         self._told = 0
+        self._begun: set[str] = set()
         self.ids: list[str] = []
         """The ids of the calls that were told."""
 
-    def add(self, delta: dict[str, Any]) -> list[ToolCallRequested]:
-        """Take a delta. The calls that are complete, now that another has begun."""
+    def add(self, delta: dict[str, Any]) -> list[ToolCallBegun | ToolCallRequested]:
+        """Take a delta. The calls that are complete, now that another has begun, and that one."""
         function = delta.get("function") or {}
         call_id, name, arguments = delta.get("id") or "", function.get("name") or "", function.get("arguments")
         count = len(self._calls)
         call = self._call(delta.get("index"), str(call_id), bool(name) and arguments not in (None, ""))
         call.name = call.name or str(name)
         call.add(arguments)
-        return self._complete() if len(self._calls) > count else []
+        events: list[ToolCallBegun | ToolCallRequested] = []
+        if len(self._calls) > count:
+            events += self._complete()
+        if call.id and call.name and call.id not in self._begun:
+            self._begun.add(call.id)
+            events.append(ToolCallBegun(call.id, call.name))
+        return events
 
     def rest(self, *, cut: bool) -> list[ToolCallRequested]:
         """The calls that were not told before; of a response that was cut off without those that it left unfinished."""
@@ -88,6 +95,8 @@ class Calls:
         return self._begin(index, call_id)
 
     def _begin(self, index: Any, call_id: str) -> _Call:
+        if len(self._calls) == MAX_PIECES:
+            raise ValueError(f"a response with more than {MAX_PIECES} tool calls")
         call = _Call(call_id)
         self._calls.append(call)
         self._latest[index] = call

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 import orjson
 
 from agent_server.conversation.reasoning import Layout
-from agent_server.providers.json_reading import arguments_of, json_of, object_in
+from agent_server.providers.json_reading import MAX_PIECES, arguments_of, json_of, object_in
 from agent_server.providers.openai_chat_calls import tool_call
 from agent_server.providers.openai_usage import responses_usage
 from agent_server.providers.provider import (
@@ -22,6 +22,7 @@ from agent_server.providers.provider import (
     ProviderEvent,
     TextDelta,
     ThoughtDelta,
+    ToolCallBegun,
     ToolCallRequested,
 )
 from agent_server.providers.stream_faults import fault_in, named_fault
@@ -154,9 +155,11 @@ class ResponsesDecoder:
 
     def _added(self, event: dict[str, Any]) -> list[ProviderEvent]:
         said = event["item"]
-        if said.get("type") in _OUTPUT_KINDS and said.get("id") not in self._by_id:
-            self._note(self._begin(said["type"], said.get("id"), event.get("output_index")), said)
-        return []
+        if said.get("type") not in _OUTPUT_KINDS or said.get("id") in self._by_id:
+            return []
+        item = self._begin(said["type"], said.get("id"), event.get("output_index"))
+        self._note(item, said)
+        return [ToolCallBegun(item.call_id, item.name)] if item.call_id and item.name else []
 
     def _done(self, event: dict[str, Any]) -> list[ProviderEvent]:
         said = event["item"]
@@ -247,6 +250,8 @@ class ResponsesDecoder:
         return None
 
     def _begin(self, kind: str, item_id: str | None, index: int | None) -> _Item:
+        if len(self._items) == MAX_PIECES:
+            raise ValueError(f"a response of more than {MAX_PIECES} items")
         item = _Item(kind)
         self._items.append(item)
         if item_id is not None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
+from agent_server.providers.json_reading import count_in as _count
 from agent_server.providers.provider import UsageSoFar
+
+MAX_DOLLARS: Final = 1e6
+"""For one response: what is more is no price."""
 
 
 def chat_usage(usage: dict[str, Any]) -> UsageSoFar:
@@ -42,15 +46,15 @@ def _details(usage: dict[str, Any], name: str) -> dict[str, Any]:
     return details if type(details) is dict else {}
 
 
-def _count(usage: dict[str, Any], name: str) -> int:
-    count = usage.get(name)
-    return max(0, int(count)) if isinstance(count, int | float) else 0
-
-
 def _cost(usage: dict[str, Any]) -> float | None:
     """OpenRouter's price; who brought a key of their own pays the server behind it as well."""
-    cost = usage.get("cost")
-    if not isinstance(cost, int | float):
+    cost = _dollars(usage.get("cost"))
+    if cost is None or usage.get("is_byok") is not True:
+        return cost
+    return cost + (_dollars(_details(usage, "cost_details").get("upstream_inference_cost")) or 0.0)
+
+
+def _dollars(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_DOLLARS:
         return None
-    behind = _details(usage, "cost_details").get("upstream_inference_cost") if usage.get("is_byok") is True else None
-    return float(cost) + (float(behind) if isinstance(behind, int | float) else 0.0)
+    return float(value)

@@ -12,7 +12,8 @@ from agent_server.http_client.client import HttpClient
 from agent_server.http_client.deadlines import LOCAL, Deadlines
 from agent_server.http_client.failures import HttpFailure, StatusRefused
 from agent_server.providers.provider import ModelInfo, Provider
-from agent_server.providers.wire import Endpoint
+from agent_server.providers.server_text import harmless
+from agent_server.providers.wire import Endpoint, secrets_of
 
 MAX_LIST_BYTES: Final = 8 * 1024 * 1024
 _USUAL_HEADERS: Final = {"anthropic": {"anthropic-version": "2023-06-01"}}
@@ -58,7 +59,7 @@ class Network:
                 url, headers, timeout_s=timeout_s, limit_bytes=MAX_LIST_BYTES, local=endpoint.local, body=posted
             )
         except HttpFailure as failure:
-            raise _error(failure, endpoint) from failure
+            raise _error(failure, endpoint, secrets_of(endpoint, key)) from failure
 
     async def aclose(self) -> None:
         """Close what is open."""
@@ -70,12 +71,12 @@ class Network:
         return replace(deadlines, first_byte_s=first or deadlines.first_byte_s, idle_s=idle or deadlines.idle_s)
 
 
-def _error(failure: HttpFailure, endpoint: Endpoint) -> ProviderError:
+def _error(failure: HttpFailure, endpoint: Endpoint, secrets: tuple[str, ...]) -> ProviderError:
     """Why a server does not tell what it has, in a sentence that says nothing which it said."""
     title, status = endpoint.title or endpoint.name, None
     kind: ErrorKind = "raw"
     if not isinstance(failure, StatusRefused):
-        kind, details = "unreachable", f"{title} cannot be reached: {failure}."
+        kind, details = "unreachable", f"{title} cannot be reached: {harmless(str(failure), secrets)}."
     elif failure.status == 401 or (failure.status == 400 and endpoint.format == "gemini"):
         kind, details = "rejected_key", f"{title} rejected the key."
     elif failure.status == 403:

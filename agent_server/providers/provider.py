@@ -123,6 +123,17 @@ class PartDelta:
 
 
 @dataclass(slots=True)
+class ToolCallBegun:
+    """The model began to ask for a tool and is still writing the arguments, which may take long.
+
+    A `ToolCallRequested` with the same id follows, unless the response breaks off.
+    """
+
+    call_id: str
+    name: str
+
+
+@dataclass(slots=True)
 class ToolCallRequested:
     """The model asks for a tool. The loop runs it after the response is complete.
 
@@ -225,6 +236,7 @@ ProviderEvent: TypeAlias = (
     TextDelta
     | ThoughtDelta
     | PartDelta
+    | ToolCallBegun
     | ToolCallRequested
     | PlanProposed
     | Usage

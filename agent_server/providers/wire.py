@@ -125,6 +125,12 @@ def origin_of(request: ModelRequest, endpoint: Endpoint) -> str:
     return f"{endpoint.name}:{request.model}"
 
 
+def secrets_of(endpoint: Endpoint, key: str | None) -> tuple[str, ...]:
+    """What is sent to an endpoint and must not come back: its key, and whatever the user's own headers hold."""
+    own = [part for value in endpoint.headers.values() for part in (value, *value.split())]
+    return tuple(dict.fromkeys(filter(None, (key, *own))))
+
+
 def fitting_call_id(call_id: str, allowed: re.Pattern[str]) -> str:
     """An id of a tool call that the server takes: its own, or, of another server's making, one that stands for it."""
     if allowed.fullmatch(call_id):

@@ -66,8 +66,16 @@ class ToolRun:
         self.result_parts: tuple[Part, ...] = (TextPart("The call was cancelled."),)
         self.is_error = True
 
-    def announce(self, session: Session) -> None:
-        """Show the call as soon as the model has asked for it."""
+    def ask(self, session: Session, arguments: dict[str, Any], misread: str | None) -> None:
+        """The model has written the arguments of a call that was announced without them."""
+        from agent_server.conversation.redaction import redacted
+
+        self.arguments, self.misread = arguments, misread
+        self.raw_input = redacted(arguments)
+        session.log.append(ToolCallUpserted(self.tool_call_id, raw_input=self.raw_input))
+
+    def announce(self, session: Session, *, begun: bool = False) -> None:
+        """Show the call as soon as the model asks for it; ``begun``: it is still writing the arguments."""
         tool = session.tools.get(self.name)
         session.tool_announced(self.tool_call_id, self.name)
         session.log.append(
@@ -77,7 +85,7 @@ class ToolRun:
                 name=self.name,
                 kind=tool.spec.kind if tool else ToolKind.OTHER,
                 status=ToolStatus.PENDING,
-                raw_input=self.raw_input,
+                raw_input=None if begun else self.raw_input,
                 provider_call_id=self.provider_call_id,
             )
         )

@@ -34,6 +34,7 @@ from agent_server.providers.provider import (
     RetryPlanned,
     TextDelta,
     ThoughtDelta,
+    ToolCallBegun,
     ToolCallRequested,
     Usage,
     UsageSoFar,
@@ -71,6 +72,7 @@ class Turn:
         self._reasoning: ReasoningState | None = None
         self._asked: ModelInfo
         self._call_usage: Usage | None = None
+        self._begun: dict[str, ToolRun] = {}
         self.usage: UsageTotals | None = None
         self.limit: LimitReached | None = None
 
@@ -141,12 +143,16 @@ class Turn:
             self._estimate(request)
         calls: list[ToolRun] = []
         self._reasoning = self._call_usage = None
+        self._begun.clear()
         try:
-            return await self._listen(request, calls), calls
+            finished = await self._listen(request, calls)
+            end_unstarted(session, [*self._begun.values()], cancelled=False)  # those that the response was cut off in
         except BaseException as error:
             cancelled = isinstance(error, asyncio.CancelledError | TurnCancelled)
-            end_unstarted(session, calls, cancelled=cancelled)  # every call that was announced ends (promise P8)
+            # Every call that was announced ends (promise P8).
+            end_unstarted(session, [*calls, *self._begun.values()], cancelled=cancelled)
             raise
+        return finished, calls
 
     async def _listen(self, request: ModelRequest, calls: list[ToolRun]) -> Finished:
         session = self._session
@@ -187,9 +193,9 @@ class Turn:
         if isinstance(event, ThoughtDelta):
             self._say("thought", event.text)
         elif isinstance(event, ToolCallRequested):
-            run = ToolRun(session.next_tool_call_id(), event.call_id, event.name, event.arguments, event.misread)
-            calls.append(run)
-            run.announce(session)
+            calls.append(self._call_of(event))
+        elif isinstance(event, ToolCallBegun):
+            self._begin_call(event)
         elif isinstance(event, PartDelta):
             self._open_message("agent")
             session.log.append(MessagePart(self._message_id, "agent", event.part))
@@ -220,6 +226,24 @@ class Turn:
 
             session.gauge = ContextGauge()
         session.log.append(ContextEstimated(session.gauge.estimate(request), window_tokens))
+
+    def _begin_call(self, event: ToolCallBegun) -> None:
+        if event.call_id not in self._begun:
+            run = ToolRun(self._session.next_tool_call_id(), event.call_id, event.name, {})
+            self._begun[event.call_id] = run
+            run.announce(self._session, begun=True)
+
+    def _call_of(self, event: ToolCallRequested) -> ToolRun:
+        """The call that was asked for; it may have been announced when the model began to ask for it."""
+        session = self._session
+        run = self._begun.get(event.call_id)
+        if run is not None and run.name == event.name:
+            del self._begun[event.call_id]
+            run.ask(session, event.arguments, event.misread)
+            return run
+        run = ToolRun(session.next_tool_call_id(), event.call_id, event.name, event.arguments, event.misread)
+        run.announce(session)
+        return run
 
     def _count(self, call: Usage) -> None:
         session, asked = self._session, self._asked

@@ -16,6 +16,7 @@ from agent_server.providers.provider import (
     Finished,
     Provider,
     RetryPlanned,
+    ToolCallBegun,
     ToolCallRequested,
     Usage,
     UsageSoFar,
@@ -435,7 +436,7 @@ async def test_a_retry_is_told_by_a_notice_or_in_our_own_words_and_is_no_part_of
         if "session" in capabilities:
             assert not ours
             (notice,) = notices
-            assert (notice["title"], notice["severity"]) == ("A is overloaded.", "warning")
+            assert (notice["title"], notice["severity"]) == ("A is overloaded", "warning")
         elif capabilities:
             told = {"attempt": 1, "delayMs": 500, "errorKind": "overloaded", "reason": "A is overloaded."}
             assert ours == [{"sessionId": session_id, **told}] and not notices
@@ -507,6 +508,34 @@ async def test_a_call_that_a_refusal_follows_does_not_run_and_the_prompt_is_forg
         assert client.updates(session_id, sessionUpdate="tool_call_update")[-1]["status"] == "failed"
         await turn(client, model, session_id, "hello")
         assert [type(message) for message in model.seen[1]] == [UserMessage]
+
+
+@in_loop
+async def test_a_call_is_shown_while_its_arguments_are_still_written_and_ends_whatever_comes_of_it(
+    tmp_path: Path,
+) -> None:
+    model = Choice()
+    tool = PuppetTool()
+    tool.go.set()
+    async with one_client(model, tools=[tool]) as (client, _):
+        session_id = await client.new_session(str(tmp_path))
+        prompt = client.prompt(session_id)
+        await model.asked(1)
+        model.say(1, ToolCallBegun("a", "puppet"), ToolCallBegun("b", "puppet"))
+        shown = await client.seen(2, sessionUpdate="tool_call")
+        assert (shown["status"], shown["name"], "rawInput" in shown) == ("pending", "puppet", False)
+        model.say(1, ToolCallRequested("a", "puppet", {"x": 1}), Finished("tool_use"))
+        await model.asked(2)
+        first, second = (call["toolCallId"] for call in client.updates(session_id, sessionUpdate="tool_call"))
+        assert client.updates(session_id, toolCallId=first, rawInput={"x": 1})
+        ends = [client.updates(session_id, toolCallId=call)[-1]["status"] for call in (first, second)]
+        assert ends == ["completed", "failed"] and tool.runs == 1
+        model.say(2, ToolCallBegun("c", "puppet"))
+        await client.seen(3, sessionUpdate="tool_call")
+        client.cancel(session_id)
+        assert await client.stop_reason(prompt) == "cancelled"
+        third = client.updates(session_id, sessionUpdate="tool_call")[-1]["toolCallId"]
+        assert client.updates(session_id, toolCallId=third)[-1]["status"] == "failed"
 
 
 # Keys

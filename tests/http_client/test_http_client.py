@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import os
+import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import psutil
 import pytest
@@ -81,17 +85,31 @@ def test_the_room_is_imported_without_httpx_and_without_its_weight() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_warming_up_twice_loads_once_and_stands_in_nobodys_way() -> None:
-    program = (
-        "import sys, time, threading, agent_server.http_client.client as it\n"
-        "from agent_server.http_client import loading\n"
-        "client = it.HttpClient(); began = time.perf_counter(); client.warm_up(); client.warm_up()\n"
-        "took = time.perf_counter() - began; threads = threading.active_count()\n"
-        "http = loading.begin().result(30).http\n"
-        "assert took < 0.02 and threads == 2, (took, threads)\n"
-        "assert 'httpx._main' not in sys.modules and 'rich' not in sys.modules\n"
+LOADED_ELSEWHERE = """
+import sys, threading
+from agent_server.http_client import loading
+from agent_server.http_client.client import HttpClient
+imported = {}
+def note(event, arguments):
+    if event == "import":
+        imported.setdefault(arguments[0], []).append(threading.current_thread() is threading.main_thread())
+client = HttpClient()
+sys.addaudithook(note)
+client.warm_up()
+first = loading.begin()
+client.warm_up()
+assert loading.begin() is first
+first.result(30)
+loading._tls.result(30)
+assert imported["httpx"] == [False] and imported["certifi"] == [False], imported
+assert "httpcore" in sys.modules and "httpx._main" not in sys.modules and "rich" not in sys.modules
+"""
+
+
+def test_warming_up_twice_loads_once_and_beside_the_event_loop() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED_ELSEWHERE], capture_output=True, text=True, timeout=60, check=False
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
 
 
@@ -362,3 +380,76 @@ async def test_a_client_that_is_closed_gives_up_what_is_under_way() -> None:
         with pytest.raises(HttpFailure):
             await task
         await server.until(lambda it: it.live == 0)
+
+
+@in_loop
+async def test_other_machines_are_asked_through_the_proxy_that_the_environment_names_and_this_one_is_not() -> None:
+    async with (
+        fault_server(refuses(200, {"by": "proxy"})) as proxy,
+        fault_server(refuses(200, {"by": "itself"})) as here,
+    ):
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("HTTP_PROXY", proxy.url)
+            environment.setenv("http_proxy", proxy.url)
+            async with a_client() as client:
+                assert await client.get_json("http://models.invalid/v1/x") == {"by": "proxy"}
+                assert await client.get_json(here.url) == {"by": "itself"}
+        assert [one.path for one in proxy.received] == ["http://models.invalid/v1/x"]
+
+
+@in_loop
+async def test_a_proxy_that_cannot_be_used_is_told_as_that() -> None:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("ALL_PROXY", "socks5://me:hidden@127.0.0.1:1")
+        environment.setenv("all_proxy", "socks5://me:hidden@127.0.0.1:1")
+        async with a_client() as client:
+            with pytest.raises(ConnectionFailed) as raised:
+                await client.get_json("http://models.invalid/")
+    assert raised.value.why == "proxy" and "hidden" not in str(raised.value)
+
+
+ASK = """
+import asyncio, sys
+from agent_server.http_client.client import HttpClient
+from agent_server.http_client.failures import ConnectionFailed
+async def main():
+    client = HttpClient()
+    try:
+        print(await client.get_json(sys.argv[1], local=True))
+    except ConnectionFailed as failure:
+        print(failure.why, failure)
+    await client.aclose()
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl to make a certificate with")
+@in_loop
+async def test_only_certificates_that_are_trusted_are_believed(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    made += ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True, timeout=30)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head(200, JSON, content_length="2") + b"{}")
+        await writer.drain()
+        writer.close()
+
+    async def asked(**variables: str) -> str:
+        url = f"https://localhost:{address(listening).rpartition(':')[2]}/"
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), **variables}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", ASK, url, stdout=subprocess.PIPE, env=environment
+        )
+        told, _ = await process.communicate()
+        return told.decode().strip()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    async with listening:
+        refused = await asked()
+        assert refused.startswith("tls the certificate of localhost:") and "is not trusted" in refused
+        assert await asked(SSL_CERT_FILE=str(certificate)) == "{}"

@@ -22,9 +22,16 @@ START_S = 15.0
 class Aimock:
     """A running one. ``url`` has no path."""
 
-    def __init__(self, port: int, key: str) -> None:
+    def __init__(self, port: int, key: str, popen: subprocess.Popen[bytes]) -> None:
+        self.port = port
+        self._popen = popen
         self.url = f"http://127.0.0.1:{port}"
         self._headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
+
+    def kill(self) -> None:
+        """End it in the middle of whatever it does."""
+        self._popen.kill()
+        self._popen.wait()
 
     def use(self, *fixtures: Fixture) -> None:
         """Answer with these from now on, and forget what was asked."""
@@ -45,8 +52,10 @@ class Aimock:
 
 
 @contextmanager
-def running(directory: Path, *, only_key: str = "") -> Iterator[Aimock]:
+def running(directory: Path, *, only_key: str = "", port: int = 0) -> Iterator[Aimock]:
     """Start one that knows no answer yet; it is gone at the end of the block. It takes ``only_key``, or any key.
+
+    ``port``: where it listens; 0: somewhere.
 
     Raises:
         NotInstalled: there is no node here, or it could not be installed.
@@ -54,7 +63,7 @@ def running(directory: Path, *, only_key: str = "") -> Iterator[Aimock]:
     program = [npm.node(), str(npm.installed("@copilotkit/aimock") / "dist" / "cli.js")]
     fixtures = directory / "fixtures.json"
     fixtures.write_text('{"fixtures": [{"match": {"userMessage": "-"}, "response": {"content": "-"}}]}')
-    port = _free_port()
+    port = port or _free_port()
     command = [*program, "-p", str(port), "-h", "127.0.0.1", "-f", str(fixtures), "--strict", "-c", "8"]
     with subprocess.Popen(
         command,
@@ -65,7 +74,7 @@ def running(directory: Path, *, only_key: str = "") -> Iterator[Aimock]:
     ) as popen:
         try:
             _wait_for(port, popen)
-            yield Aimock(port, only_key)
+            yield Aimock(port, only_key, popen)
         finally:
             popen.kill()
 

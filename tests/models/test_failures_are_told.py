@@ -12,7 +12,7 @@ from agent_server.errors import RpcError
 from agent_server.protocol.extensions import SESSION_SNAPSHOT
 from agent_server.protocol.extensions.sessions import SessionSnapshotRequest
 
-from .aimock import Aimock, answers, fails, parts_of
+from .aimock import Aimock, answers, fails, parts_of, running
 from .our_server import our_server, run, write_config
 
 TRACEBACK = 'Traceback (most recent call last):\n  File "/srv/handler.py", line 7, in run\nKeyError: "sk-abcdef123456"'
@@ -117,5 +117,25 @@ def test_the_status_says_what_failed_whatever_the_text_says(tmp_path: Path, aimo
         async with our_server(write_config(tmp_path, aimock.url), "openai-chat:mock-1") as agent:
             session = await agent.new_session(str(tmp_path))
             assert (await failure_of(session)).data["errorKind"] == "raw"
+
+    run(body)
+
+
+@pytest.mark.req("ST-14")
+def test_a_server_that_dies_and_comes_back_finds_the_session_with_all_that_was_said(tmp_path: Path) -> None:
+    async def body() -> None:
+        with running(tmp_path) as first:
+            first.use(answers("hello", "Hi."))
+            environment = write_config(tmp_path, first.url)
+            async with our_server(environment, "openai-chat:mock-1") as agent:
+                session = await agent.new_session(str(tmp_path))
+                assert (await session.prompt("hello")).stop_reason == "end_turn"
+                first.kill()
+                error = await failure_of(session, "are you there")
+                assert error.data["errorKind"] == "unreachable"
+                with running(tmp_path, port=first.port) as second:
+                    second.use(answers("and now", "Here again."))
+                    assert (await session.prompt("and now")).stop_reason == "end_turn"
+                    assert all(text in parts_of(second.asked()) for text in ("hello", "Hi.", "are you there"))
 
     run(body)

@@ -16,6 +16,7 @@ from agent_server.providers.provider import (
     ProviderEvent,
     TextDelta,
     ThoughtDelta,
+    ToolCallBegun,
     ToolCallRequested,
     UsageSoFar,
 )
@@ -151,10 +152,10 @@ def test_deltas_without_an_index_belong_to_the_last_block() -> None:
 # Tool calls
 
 
-def test_a_call_is_told_as_soon_as_its_block_is_complete() -> None:
+def test_a_call_is_told_when_it_begins_and_as_soon_as_its_block_is_complete() -> None:
     decoder = AnthropicDecoder("a")
     *before, last = tool(0, "t1", '{"path"', ':"a.txt"}')
-    assert [event for one in before for event in heard(decoder, one)] == []
+    assert [event for one in before for event in heard(decoder, one)] == [ToolCallBegun("t1", "read")]
     assert heard(decoder, last) == [ToolCallRequested("t1", "read", READ)]
 
 

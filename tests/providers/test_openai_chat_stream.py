@@ -16,6 +16,7 @@ from agent_server.providers.provider import (
     ModelRequest,
     TextDelta,
     ThoughtDelta,
+    ToolCallBegun,
     ToolCallRequested,
     UsageSoFar,
 )
@@ -79,10 +80,11 @@ def test_text_streams_and_ends_the_turn() -> None:
 def test_parallel_calls_are_told_in_their_order_each_as_soon_as_the_next_begins() -> None:
     one = decoder()
     first = [call("", id="a", name="read"), call('{"path"'), call(':"x"}')]
-    for said in first:
-        assert one.event("", orjson.dumps(said)) == []
+    told = [event for said in first for event in one.event("", orjson.dumps(said))]
+    assert told == [ToolCallBegun("a", "read")]
     assert one.event("", orjson.dumps(call("", index=1, id="b", name="list"))) == [
-        ToolCallRequested("a", "read", {"path": "x"})
+        ToolCallRequested("a", "read", {"path": "x"}),
+        ToolCallBegun("b", "list"),
     ]
     one.event("", orjson.dumps(chunk("tool_calls")))
     assert list(one.end()) == [ToolCallRequested("b", "list", {}), Finished("tool_use")]

@@ -16,6 +16,7 @@ from agent_server.providers.provider import (
     ModelRequest,
     TextDelta,
     ThoughtDelta,
+    ToolCallBegun,
     ToolCallRequested,
     UsageSoFar,
 )
@@ -130,10 +131,11 @@ def test_text_streams_and_ends_the_turn() -> None:
     assert played.events == [TextDelta("Hel"), TextDelta("lo"), usage, Finished("end_turn")]
 
 
-def test_a_call_is_told_as_soon_as_it_is_done() -> None:
+def test_a_call_is_told_when_it_begins_and_as_soon_as_it_is_done() -> None:
     one = decoder()
-    for event in (added(function("")), arguments('{"path":'), arguments('"x"}')):
-        assert one.event("", orjson.dumps(event)) == []
+    first = (added(function("")), arguments('{"path":'), arguments('"x"}'))
+    told = [event for said in first for event in one.event("", orjson.dumps(said))]
+    assert told == [ToolCallBegun(TWO[0].call_id, TWO[0].name)]
     assert list(one.event("", orjson.dumps(done(function('{"path":"x"}'))))) == [TWO[0]]
     one.event("", orjson.dumps(ended()))
     assert list(one.end()) == [Finished("tool_use")]

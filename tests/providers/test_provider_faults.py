@@ -296,7 +296,7 @@ async def test_a_redirect_is_not_followed_and_the_key_stays_here(status: int) ->
     assert f"Acme points to localhost:{port} instead" in heard.error.details and "secret" not in heard.error.details
 
 
-TIGHT = Deadlines(connect_s=0.3, first_byte_s=0.3, idle_s=0.3, total_s=0.6)
+TIGHT = Deadlines(connect_s=0.8, first_byte_s=0.8, idle_s=0.8, total_s=1.6)
 ONCE = RetryPolicy(retries=0)
 
 
@@ -324,12 +324,12 @@ async def chatter(line: Line, _request: Received) -> None:
 @pytest.mark.parametrize(
     ("play", "after_s", "said"),
     [
-        pytest.param(stalls(), 0.3, "did not begin to answer within 0.3 s", id="no head"),
-        pytest.param(drip_head, 0.3, "did not begin to answer within 0.3 s", id="a head that never ends"),
-        pytest.param(stalls(head()), 0.3, "stopped in its answer for 0.3 s", id="a head and nothing more"),
-        pytest.param(stalls(head(), text_chunk("a")), 0.3, "stopped in its answer for 0.3 s", id="silence"),
-        pytest.param(drip, 0.3, "stopped in its answer for 0.3 s", id="bytes that complete no line"),
-        pytest.param(chatter, 0.6, "did not finish its answer within 0.6 s", id="comments for ever"),
+        pytest.param(stalls(), 0.8, "did not begin to answer within 0.8 s", id="no head"),
+        pytest.param(drip_head, 0.8, "did not begin to answer within 0.8 s", id="a head that never ends"),
+        pytest.param(stalls(head()), 0.8, "stopped in its answer for 0.8 s", id="a head and nothing more"),
+        pytest.param(stalls(head(), text_chunk("a")), 0.8, "stopped in its answer for 0.8 s", id="silence"),
+        pytest.param(drip, 0.8, "stopped in its answer for 0.8 s", id="bytes that complete no line"),
+        pytest.param(chatter, 1.6, "did not finish its answer within 1.6 s", id="comments for ever"),
     ],
 )
 @in_loop
@@ -371,5 +371,5 @@ async def test_a_reader_who_takes_its_time_is_not_the_servers_fault() -> None:
         async for heard in provider.stream(a_request()):
             if isinstance(heard, TextDelta):
                 texts += 1
-                await asyncio.sleep(0.35)
+                await asyncio.sleep(0.9)
     assert texts == 3
