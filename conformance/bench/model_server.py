@@ -105,6 +105,8 @@ async def _stream(writer: asyncio.StreamWriter, asked: dict[str, Any]) -> None:
         wait_s = begun + number * every_ms / 1000 - time.monotonic()
         if wait_s > 0:
             await asyncio.sleep(wait_s)
+        if writer.is_closing():
+            return
         writer.write(_event(asked, {"content": f"@{now_us()}#{name}@ "}, None))
         if number % 64 == 63:
             await writer.drain()
