@@ -43,6 +43,8 @@ def _models(session: Session) -> list[dict[str, Any]]:
     """The models, by who serves them where there are several: flat and grouped are never mixed."""
     global _last
     models = models_of(session)
+    if type(models) is not tuple:  # it may be changed in place
+        return _grouped(models)
     if _last is None or _last[0] is not models:  # lists are long, and the same for all sessions until they change
         _last = (models, _grouped(models))
     return _last[1]

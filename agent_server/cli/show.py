@@ -92,7 +92,7 @@ class Show:
             self._error |= {"code": error.code, "data": error.data}
             told = error.data if isinstance(error.data, dict) else {"details": error.data}
             details = told.get("details")
-            if details and told.get("errorKind") not in (None, "internal"):  # a model's failure is a sentence of its own
+            if details and told.get("errorKind") not in (None, "internal"):  # a model's failure is a whole sentence
                 message, details = str(details), None
         self._renderer.line(f"error: {one_line(f'{message}: {details}' if details else message, 1000)}")
 

@@ -24,11 +24,24 @@ class Received:
     method: str
     path: str
     headers: dict[str, str]
-    body: bytes
+    body: bytes = b""
+
+    @property
+    def length(self) -> int:
+        """How long the body is, by its header."""
+        return int(self.headers.get("content-length", "0"))
 
     @property
     def json(self) -> Any:
         return json.loads(self.body)
+
+
+def received(head: bytes) -> Received:
+    """The request that begins with this head."""
+    first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    method, path, _ = first.split(" ")
+    return Received(method, path, headers)
 
 
 class Line:
@@ -62,14 +75,11 @@ class Line:
     async def request(self) -> Received | None:
         """The next request; None if there is none."""
         try:
-            head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            first, *lines = head.rstrip("\r\n").split("\r\n")
-            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-            body = await self._reader.readexactly(int(headers.get("content-length", "0")))
+            request = received(await self._reader.readuntil(b"\r\n\r\n"))
+            request.body = await self._reader.readexactly(request.length)
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
-        method, path, _ = first.split(" ")
-        return Received(method, path, headers, body)
+        return request
 
 
 Play: TypeAlias = Callable[[Line, Received], Awaitable[bool | None]]
@@ -140,7 +150,7 @@ def head(status: int = 200, content_type: str = EVENT_STREAM, **headers: str) ->
     """The head of an answer whose body ends with the connection; ``retry_after`` is the header retry-after."""
     lines = [f"HTTP/1.1 {status} Said", f"content-type: {content_type}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    return "\r\n".join([*lines, "", ""]).encode()
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def chunk(data: bytes) -> bytes:
