@@ -171,7 +171,6 @@ class _Posted:
             **_lower(endpoint.headers),
             **_lower(key_headers),
         }
-        self._secrets = secrets_of(endpoint, key)
         self._body = _json(written.body)
 
     def send(self, *, fresh: bool) -> AbstractAsyncContextManager[Answer]:
@@ -192,7 +191,10 @@ class _Posted:
 
     def failure(self, error: Exception) -> ProviderError:
         """Why there was no answer."""
-        return classify(error, self._endpoint, key_sent=bool(self._key), secrets=self._secrets, now_s=time.time())
+        from agent_server.http_client.proxies import proxy_secrets
+
+        secrets = (*secrets_of(self._endpoint, self._key), *proxy_secrets())
+        return classify(error, self._endpoint, key_sent=bool(self._key), secrets=secrets, now_s=time.time())
 
 
 async def _fault(answer: Answer) -> ServerFault:
