@@ -95,7 +95,8 @@ def classify(
         details = f"The answer of {title} broke off. Try again."
         return ProviderError("unreachable", details, retryable=True, provider=endpoint.name, raw=str(error))
     details = f"{title} sent something that is no answer of a model. {_look_at_address(endpoint)}"
-    return ProviderError("raw", details, provider=endpoint.name, raw=for_the_log(f"{type(error).__name__}: {error}", secrets))
+    raw = for_the_log(f"{type(error).__name__}: {error}", secrets)
+    return ProviderError("raw", details, provider=endpoint.name, raw=raw)
 
 
 def missing_key(endpoint: Endpoint) -> ProviderError:

@@ -108,9 +108,9 @@ def event(data: Any, name: str = "") -> bytes:
     return (f"event: {name}\n".encode() if name else b"") + b"data: " + shown + b"\n\n"
 
 
-def chat(*deltas: dict[str, Any], finish: str = "stop") -> Iterator[bytes]:
+def chat(*deltas: dict[str, Any], finish: str = "stop", usage: Any = None) -> Iterator[bytes]:
     """A whole response of Chat Completions."""
     yield head()
     for delta in deltas:
         yield event({"choices": [{"index": 0, "delta": delta}]})
-    yield event({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}) + event(b"[DONE]")
+    yield event({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}], "usage": usage}) + event(b"[DONE]")

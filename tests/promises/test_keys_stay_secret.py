@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from .agent_process import NO_LOCAL_MODELS, SERVER, AgentProcess, agent_process
+from .agent_process import AgentProcess, agent_process
 from .hostile_server import HostileServer, Play, Sent, event, head, refusal
 
 pytestmark = pytest.mark.promise("P13")
@@ -35,8 +34,8 @@ LOUD = ("--log-level", "debug", "--log-stderr", "--unstable")
 
 def forms(secret: str) -> set[str]:
     """A secret, and what becomes of it in JSON, URLs and pages; and its halves, for what was cut."""
-    whole = {secret, json.dumps(secret)[1:-1], quote(secret, safe=""), html.escape(secret), secret.lower(), repr(secret)[1:-1]}
-    whole.add(secret.replace("/", "\\/"))
+    whole = {secret, secret.lower(), secret.replace("/", "\\/"), quote(secret, safe=""), html.escape(secret)}
+    whole |= {json.dumps(secret)[1:-1], repr(secret)[1:-1]}
     whole.add(secret.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
     return whole | {secret[:12], secret[-12:]}
 
@@ -103,7 +102,7 @@ def echoes(secret: str, elsewhere: str) -> Iterator[Play]:
     yield plain(f"HTTP/1.1 200 OK\r\n {secret}: folded\r\ncontent-length: 9\r\n\r\n{secret[:3]}".encode())
     yield plain(head(200), event({"candidates": [{"finishReason": "OTHER", "finishMessage": f"{secret} is used"}]}))
     yield plain(head(200), event({"choices": [{"delta": {}, "finish_reason": "error", "error": {"message": secret}}]}))
-    yield plain(head(200), event({"type": "response.failed", "response": {"error": {"message": f"key {secret}", "code": secret}}}))
+    yield plain(head(200), event({"type": "response.failed", "response": said}))
 
 
 def call(agent: AgentProcess, method: str, **params: Any) -> Any:
@@ -159,7 +158,7 @@ def assert_unsaid(secret: str, said: Mapping[str, bytes]) -> None:
 
 def ask_everything(agent: AgentProcess, session_id: str) -> None:
     """What a client can ask about models, keys and the session."""
-    for method, params in {
+    questions: dict[str, dict[str, Any]] = {
         "_agent_server/auth/refresh": {},
         "_agent_server/auth/status": {},
         "_agent_server/models/list": {"sessionId": session_id},
@@ -168,7 +167,8 @@ def ask_everything(agent: AgentProcess, session_id: str) -> None:
         "_agent_server/session/usage": {"sessionId": session_id},
         "_agent_server/events/after": {"sessionId": session_id, "after": 0},
         "session/list": {},
-    }.items():
+    }
+    for method, params in questions.items():
         call(agent, method, **params)
 
 
