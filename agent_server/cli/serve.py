@@ -86,6 +86,10 @@ async def _serve(
     def load_service() -> AgentService:
         import anyio._backends._asyncio  # noqa: F401 - now, and not behind the first prompt
 
+        from agent_server.processes import withholding
+
+        withholding.begin()
+
         sessions = make_sessions(settings)
         supervisor = sessions.supervisor
         loaded.set_result(sessions)

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 from agent_server.processes import process_table
 from agent_server.processes.process_table import ProcessEntry
+from agent_server.processes.withholding import withhold
 
 MARK_VARIABLE = "AGENT_SERVER_FAMILY"
 """The marks of all families that a process belongs to, outermost first: an agent of ours may have its own."""
@@ -35,6 +36,7 @@ def adopt_orphans() -> None:
     global _subreaper_of_pid
     if sys.platform != "linux" or _subreaper_of_pid == os.getpid():
         return
+    withhold()
     import ctypes
 
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -173,7 +173,6 @@ class _Posted:
             **_lower(endpoint.headers),
             **_lower(key_headers),
         }
-        self._secrets = secrets_of(endpoint, key)
         self._body = _json(written.body)
 
     def send(self, *, fresh: bool) -> AbstractAsyncContextManager[Answer]:
@@ -194,13 +193,11 @@ class _Posted:
 
     def failure(self, error: Exception) -> ProviderError:
         """Why there was no answer."""
-        from agent_server.conversation.redaction import is_secret
+        from agent_server.http_client.proxies import proxy_secrets
         from agent_server.providers.failures import classify
 
-        endpoint = self._endpoint
-        own = (value for name, value in endpoint.headers.items() if is_secret(name, value))
-        secrets = tuple(filter(None, (self._key, *own)))
-        return classify(error, endpoint, key_sent=bool(self._key), secrets=secrets, now_s=time.time())
+        secrets = (*secrets_of(self._endpoint, self._key), *proxy_secrets())
+        return classify(error, self._endpoint, key_sent=bool(self._key), secrets=secrets, now_s=time.time())
 
 
 def _chance() -> float:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
-from agent_server.providers.listing import ListedModel, listed_models
+from agent_server.providers.listing import MAX_ID_CHARS, ListedModel, listed_models
 from agent_server.providers.wire import Endpoint
 
 PROBE_S: Final = 0.25
@@ -22,6 +22,7 @@ PROBE_S: Final = 0.25
 CONNECT_S: Final = 3.0
 """How long it may take to be reached on another machine, where the user says that it is there."""
 
+MAX_LISTED: Final = 1000
 MAX_SHOWN: Final = 40
 """How many of its models Ollama is asked about."""
 
@@ -52,7 +53,13 @@ async def _identify(endpoint: Endpoint, ask: Ask) -> LocalServer | None:
         models = await _WHO[endpoint.name](endpoint, ask)
     except Exception:  # noqa: BLE001  # whatever listens there may answer anything: it is not what we look for
         return None
-    return None if models is None else LocalServer(endpoint, models)
+    if models is None:
+        return None
+    return LocalServer(endpoint, tuple(model for model in models[:MAX_LISTED] if _may_be_shown(model)))
+
+
+def _may_be_shown(model: ListedModel) -> bool:
+    return 0 < len(model.id) <= MAX_ID_CHARS and model.id.isprintable() and " " not in model.id
 
 
 async def _connects(endpoint: Endpoint) -> bool:

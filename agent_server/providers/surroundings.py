@@ -106,7 +106,9 @@ class Surroundings:
         local = [(endpoint, ask_of(endpoint)) for endpoint in offers.local() if wanted(endpoint)]
         servers = await identified(local)
         self.found.clear()
-        self.found.update((server.endpoint.name, server.models) for server in servers)
+        self.found.update(
+            (server.endpoint.name, _without_secrets(server.models, server.endpoint, None)) for server in servers
+        )
 
     async def list_all(self, offers: Offers, key: Callable[[str], str | None]) -> None:
         """Ask the servers which models they have; those that do not answer are offered as the table has them."""
@@ -126,4 +128,13 @@ class Surroundings:
             return
         self.unlisted.pop(endpoint.name, None)
         if listed:
-            self.listed[endpoint.name] = listed
+            self.listed[endpoint.name] = _without_secrets(listed, endpoint, key)
+
+
+def _without_secrets(models: tuple[ListedModel, ...], endpoint: Endpoint, key: str | None) -> tuple[ListedModel, ...]:
+    """Those whose ids and names do not say back what the server was sent."""
+    from agent_server.providers.server_text import says_secret
+    from agent_server.providers.wire import secrets_of
+
+    secrets = secrets_of(endpoint, key)
+    return tuple(model for model in models if not says_secret(f"{model.id}\n{model.name}", secrets))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anyio
 import anyio.lowlevel
@@ -23,6 +23,7 @@ from agent_server.conversation.events import (
     ToolCallUpserted,
 )
 from agent_server.conversation.tool_calls import Location, ToolContent, ToolKind, ToolStatus, client_terminal
+from agent_server.conversation.visible import visible
 from agent_server.errors import ToolError
 from agent_server.sessions.approvals import approval_options
 from agent_server.sessions.ports import ApprovalQuestion
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from agent_server.tools.tool import PreparedCall, Tool, ToolResult
 
 logger = logging.getLogger(__name__)
+
+MAX_NAME_CHARS: Final = 100
+"""Of a name that a model made up, as people see it."""
 
 REFUSED_BY_USER = "The user refused this call. Do not repeat it; go on without it, or ask what to do instead."
 NOT_ANSWERED = "Nobody answered the question whether this call may run, so it did not run."
@@ -81,7 +85,7 @@ class ToolRun:
         session.log.append(
             ToolCallUpserted(
                 self.tool_call_id,
-                title=self.name,
+                title=visible(self.name[:MAX_NAME_CHARS]),
                 name=self.name,
                 kind=tool.spec.kind if tool else ToolKind.OTHER,
                 status=ToolStatus.PENDING,
@@ -176,7 +180,7 @@ async def _prepare_and_run(session: Session, run: ToolRun) -> None:
     tool = session.tools.get(run.name)
     if tool is None:
         names = ", ".join(spec.name for spec in session.tools.specs)
-        raise ToolError(f"There is no tool named {run.name[:100]}. The tools are: {names}.")
+        raise ToolError(f"There is no tool named {visible(run.name[:MAX_NAME_CHARS])}. The tools are: {names}.")
     refusal = session.policy.refusal(tool.spec)
     if refusal is not None:
         run.fail(session, refusal, ToolStatus.DENIED)

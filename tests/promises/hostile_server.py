@@ -11,21 +11,32 @@ import socketserver
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from tests.providers.fault_server import Received, head, received
-
+EVENT_STREAM = "text/event-stream"
 JSON = "application/json"
 
 
-Play: TypeAlias = Callable[[Received], Iterable[bytes]]
+@dataclass(frozen=True)
+class Sent:
+    """A request as it came; headers by their lower-case names."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    head: bytes
+
+
+Play: TypeAlias = Callable[[Sent], Iterable[bytes]]
 
 
 class HostileServer:
     """``play`` answers requests for responses, ``listing`` those for lists of models. ``sent`` is what came."""
 
     def __init__(self) -> None:
-        self.sent: list[Received] = []
+        self.sent: list[Sent] = []
         self.play: Play = lambda _: refusal(404)
         self.listing: Play = lambda _: refusal(404)
         server = self
@@ -52,10 +63,13 @@ class HostileServer:
             if not line:
                 return
             head += line
-        sent = received(head)
-        sent.body = handler.rfile.read(sent.length)
+        first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        body = handler.rfile.read(int(headers.get("content-length", "0")))
+        method, path, _ = first.split(" ")
+        sent = Sent(method, path, headers, body, head)
         self.sent.append(sent)
-        for piece in (self.listing if sent.method == "GET" else self.play)(sent):
+        for piece in (self.listing if method == "GET" else self.play)(sent):
             handler.connection.sendall(piece)
         handler.connection.shutdown(socket.SHUT_WR)
         handler.connection.settimeout(5.0)
@@ -75,7 +89,28 @@ class HostileServer:
             thread.join(10)
 
 
+def head(status: int = 200, content_type: str = EVENT_STREAM, **headers: str) -> bytes:
+    """The head of an answer whose body ends with the connection; ``retry_after`` is the header retry-after."""
+    lines = [f"HTTP/1.1 {status} Said", f"content-type: {content_type}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
 def refusal(status: int, body: Any = None, **headers: str) -> tuple[bytes, ...]:
     """An error."""
     data = body if isinstance(body, bytes) else json.dumps(body or {"error": {"message": "no"}}).encode()
     return head(status, JSON, **headers), data
+
+
+def event(data: Any, name: str = "") -> bytes:
+    """An event of a stream."""
+    shown = data if isinstance(data, bytes) else json.dumps(data).encode()
+    return (f"event: {name}\n".encode() if name else b"") + b"data: " + shown + b"\n\n"
+
+
+def chat(*deltas: dict[str, Any], finish: str = "stop", usage: Any = None) -> Iterator[bytes]:
+    """A whole response of Chat Completions."""
+    yield head()
+    for delta in deltas:
+        yield event({"choices": [{"index": 0, "delta": delta}]})
+    yield event({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}], "usage": usage}) + event(b"[DONE]")

@@ -12,10 +12,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.providers.fault_server import Received, event, head
-
 from .agent_process import AgentProcess, agent_process
-from .hostile_server import HostileServer, Play, refusal
+from .hostile_server import HostileServer, Play, Sent, event, head, refusal
 
 pytestmark = pytest.mark.promise("P13")
 
@@ -36,9 +34,8 @@ LOUD = ("--log-level", "debug", "--log-stderr", "--unstable")
 
 def forms(secret: str) -> set[str]:
     """A secret, and what becomes of it in JSON, URLs and pages; and its halves, for what was cut."""
-    whole = {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]}
-    whole |= {quote(secret, safe=""), html.escape(secret), secret.lower()}
-    whole.add(secret.replace("/", "\\/"))
+    whole = {secret, secret.lower(), secret.replace("/", "\\/"), quote(secret, safe=""), html.escape(secret)}
+    whole |= {json.dumps(secret)[1:-1], repr(secret)[1:-1]}
     whole.add(secret.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
     return whole | {secret[:12], secret[-12:]}
 
@@ -105,8 +102,7 @@ def echoes(secret: str, elsewhere: str) -> Iterator[Play]:
     yield plain(f"HTTP/1.1 200 OK\r\n {secret}: folded\r\ncontent-length: 9\r\n\r\n{secret[:3]}".encode())
     yield plain(head(200), event({"candidates": [{"finishReason": "OTHER", "finishMessage": f"{secret} is used"}]}))
     yield plain(head(200), event({"choices": [{"delta": {}, "finish_reason": "error", "error": {"message": secret}}]}))
-    failed = {"error": {"message": f"key {secret}", "code": secret}}
-    yield plain(head(200), event({"type": "response.failed", "response": failed}))
+    yield plain(head(200), event({"type": "response.failed", "response": said}))
 
 
 def call(agent: AgentProcess, method: str, **params: Any) -> Any:
@@ -122,7 +118,7 @@ def ask_all(agent: AgentProcess, cwd: Path, server: HostileServer, name: str, pl
     """Have each play answer the prompt of a session of its own, all at once; the last session."""
     played: set[int] = set()
 
-    def play(sent: Received) -> Iterable[bytes]:
+    def play(sent: Sent) -> Iterable[bytes]:
         (number,) = map(int, re.findall(rb"play (\d+)!", sent.body)[-1:])
         if number in played and number != AGAIN:
             return refusal(400)
@@ -162,7 +158,7 @@ def assert_unsaid(secret: str, said: Mapping[str, bytes]) -> None:
 
 def ask_everything(agent: AgentProcess, session_id: str) -> None:
     """What a client can ask about models, keys and the session."""
-    asked: dict[str, dict[str, Any]] = {
+    questions: dict[str, dict[str, Any]] = {
         "_agent_server/auth/refresh": {},
         "_agent_server/auth/status": {},
         "_agent_server/models/list": {"sessionId": session_id},
@@ -172,7 +168,7 @@ def ask_everything(agent: AgentProcess, session_id: str) -> None:
         "_agent_server/events/after": {"sessionId": session_id, "after": 0},
         "session/list": {},
     }
-    for method, params in asked.items():
+    for method, params in questions.items():
         call(agent, method, **params)
 
 
