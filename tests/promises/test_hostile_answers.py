@@ -126,7 +126,7 @@ def calls_of(name: str, call_id: str, tool: str, arguments: str, count: int = 1,
 
 
 NO_JSON = (b"1e999", b"NaN", b"-1e999")
-BAD_NUMBERS: tuple[Any, ...] = (-5, -1, 2**63, 2**64 - 1, 2**70, 1e300, 1.5, "12", "x", None, True, [], {}, [1], *NO_JSON)
+BAD_NUMBERS: tuple[Any, ...] = (-1, 2**63, 2**64 - 1, 2**70, 1e300, 1.5, "12", "x", None, True, [], {}, [1], *NO_JSON)
 
 
 def bad_usages(name: str) -> Iterator[bytes]:
@@ -250,15 +250,15 @@ ENDLESS: dict[str, Play] = {
     "comments": lambda _: _forever(b": still here\n"),
     "strays": lambda _: _forever(b"what is this\n"),
     "blank": lambda _: _forever(b" "),
-    "text": lambda _: _forever(event({"choices": [{"index": 0, "delta": {"content": "x" * 4000}}]})),
-    "thoughts": lambda _: _forever(event({"choices": [{"index": 0, "delta": {"reasoning": "x" * 4000}}]})),
-    "arguments": lambda _: _forever(event({"choices": [{"delta": {"tool_calls": [ARGUMENTS]}}]})),
     "one JSON": lambda _: _whole(),
     "headers": lambda _: _lines(b"HTTP/1.1 200 OK\r\n", b"x-a: b\r\n"),
     "packed": lambda _: _bomb(),
 }
 CHUNKED = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 TEDIOUS: dict[str, Play] = {
+    "text": lambda _: _forever(event({"choices": [{"index": 0, "delta": {"content": "x" * 4000}}]})),
+    "thoughts": lambda _: _forever(event({"choices": [{"index": 0, "delta": {"reasoning": "x" * 4000}}]})),
+    "arguments": lambda _: _forever(event({"choices": [{"delta": {"tool_calls": [ARGUMENTS]}}]})),
     "small deltas": lambda _: _forever(event({"choices": [{"index": 0, "delta": {"content": "x"}}]})),
     "small thoughts": lambda _: _forever(event({"choices": [{"index": 0, "delta": {"reasoning": "x"}}]})),
     "tiny chunks": lambda _: _lines(CHUNKED, b"2\r\nab\r\n"),
