@@ -39,8 +39,8 @@ class _Call:
     @property
     def whole(self) -> bool:
         """Whether its arguments are complete: behind the end of an object nothing can follow."""
-        text = self.text.strip()
-        return text[-1:] == "}" and arguments_of(text)[1] is None
+        latest = next((piece for piece in reversed(self._pieces) if not piece.isspace() and piece), "")
+        return latest.rstrip()[-1:] == "}" and arguments_of(self.text)[1] is None
 
 
 class Calls:

@@ -27,8 +27,13 @@ def peak_kib(agent: AgentProcess) -> int:
     return int(status.partition("VmHWM:")[2].split()[0])
 
 
-def asked(agent: AgentProcess, cwd: Path, name: str, server: HostileServer, play: Play, limit_s: float = 30.0) -> Any:
-    """What comes of a prompt that is answered so; a second prompt of the session is answered as usual."""
+def asked(
+    agent: AgentProcess, cwd: Path, name: str, server: HostileServer, play: Play, limit_s: float = 30.0
+) -> tuple[Any, float, int]:
+    """What comes of a prompt that is answered so, in how long, and the peak of memory until then.
+
+    A second prompt of the session is answered as it should be.
+    """
     session_id = call(agent, "session/new", cwd=str(cwd), mcpServers=[])["sessionId"]
     call(agent, "session/set_config_option", sessionId=session_id, configId="model", value=f"{name}:m")
     plays = iter([play])
@@ -37,19 +42,23 @@ def asked(agent: AgentProcess, cwd: Path, name: str, server: HostileServer, play
     mark = b'"id":%d,' % agent.prompt(session_id, "hello")
     frame = awaited(agent, mark, limit_s)
     took_s = time.monotonic() - began_s
+    peak = peak_kib(agent)
     assert call(agent, "session/prompt", sessionId=session_id, prompt=[{"type": "text", "text": "again"}])
-    return frame, took_s
+    return frame, took_s, peak
 
 
 def awaited(agent: AgentProcess, mark: bytes, limit_s: float) -> Any:
-    """The frame that holds the mark; of all that comes before it only the last megabytes are kept."""
+    """The frame that holds the mark; of all that comes before it little is kept."""
+    looked = 0
 
     def found() -> bool:
-        at = agent.raw.find(mark)
+        nonlocal looked
+        at = agent.raw.find(mark, max(looked - len(mark), 0))
         if at >= 0:
             return agent.raw.find(b"\n", at) >= 0
         if len(agent.raw) > 16 * 2**20:
-            del agent.raw[: -8 * 2**20]
+            del agent.raw[: -(2**20)]
+        looked = len(agent.raw)
         return False
 
     agent.read_until(found, limit_s)
@@ -126,7 +135,7 @@ def calls_of(name: str, call_id: str, tool: str, arguments: str, count: int = 1,
 
 
 NO_JSON = (b"1e999", b"NaN", b"-1e999")
-BAD_NUMBERS: tuple[Any, ...] = (-5, -1, 2**63, 2**64 - 1, 2**70, 1e300, 1.5, "12", "x", None, True, [], {}, [1], *NO_JSON)
+BAD_NUMBERS: tuple[Any, ...] = (-1, 2**63, 2**64 - 1, 2**70, 1e300, 1.5, "12", "x", None, True, [], {}, [1], *NO_JSON)
 
 
 def bad_usages(name: str) -> Iterator[bytes]:
@@ -150,8 +159,8 @@ def with_usage(name: str, usage: bytes) -> Play:
         "openai-responses": lambda: responses(
             {"type": "message", "id": "1", "content": [{"type": "output_text", "text": "well"}]}, usage="USAGE"
         ),
-    }[name]
-    return lambda _: [piece.replace(b'"USAGE"', usage) for piece in made()]
+    }
+    return lambda _: [piece.replace(b'"USAGE"', usage) for piece in made[name]()]
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -161,7 +170,7 @@ def test_counts_that_are_none_neither_fail_the_prompt_nor_turn_into_tokens_or_mo
         with agent_process(tmp_path, environment={"CANARY_KEY": "sk-123456789"}) as agent:
             agent.call("initialize", protocolVersion=1, clientCapabilities={})
             for usage in bad_usages(name):
-                frame, _ = asked(agent, tmp_path, name, server, with_usage(name, usage))
+                frame, *_ = asked(agent, tmp_path, name, server, with_usage(name, usage))
                 if any(bad in usage for bad in NO_JSON):
                     assert frame.get("error", {}).get("data", {}).get("errorKind", "raw") == "raw", (usage, frame)
                     continue
@@ -207,7 +216,7 @@ def test_calls_of_any_name_id_and_depth_end_and_are_shown_in_one_clean_line(tmp_
                 ("c", "read_file", '{"path": 1e999, "x": NaN}'),
             ):
                 answer = [*calls_of(name, call_id, tool, arguments)]
-                frame, took_s = asked(agent, tmp_path, name, server, partial(_given, answer))
+                frame, took_s, _ = asked(agent, tmp_path, name, server, partial(_given, answer))
                 went_well = frame.get("result", {}).get("stopReason") == "end_turn"
                 assert went_well or frame["error"]["data"]["errorKind"] == "raw", (tool[:20], arguments[:40], frame)
                 assert took_s < 10
@@ -231,9 +240,9 @@ def test_a_million_calls_in_one_answer_are_refused_soon_and_in_little_memory(tmp
             before = peak_kib(agent)
             count = 200_000 if name == "gemini" else 1_000_000
             play: Play = lambda _: calls_of(name, "c", "list_directory", "{}", count)  # noqa: E731
-            frame, _ = asked(agent, tmp_path, name, server, play)
+            frame, _, peak = asked(agent, tmp_path, name, server, play)
             assert frame["error"]["data"]["errorKind"] == "raw", frame
-            assert peak_kib(agent) - before < MORE_MIB * 1024
+            assert peak - before < MORE_MIB * 1024
 
 
 def _forever(piece: bytes) -> Iterator[bytes]:
@@ -297,10 +306,9 @@ def test_an_answer_without_end_is_ended_in_little_memory_and_the_session_goes_on
             agent.call("initialize", protocolVersion=1, clientCapabilities={})
             asked(agent, tmp_path, "openai-chat", server, well)
             before = peak_kib(agent)
-            frame, took_s = asked(agent, tmp_path, "openai-chat", server, ENDLESS[what], limit_s=45)
-            print(what, frame.get("error"), f"{took_s:.1f} s", (peak_kib(agent) - before) // 1024, "MiB")
+            frame, _, peak = asked(agent, tmp_path, "openai-chat", server, ENDLESS[what], limit_s=45)
             assert frame["error"]["data"]["errorKind"] in ("raw", "unreachable")
-            assert peak_kib(agent) - before < MORE_MIB * 1024
+            assert peak - before < MORE_MIB * 1024
 
 
 @pytest.mark.parametrize("what", TEDIOUS)
