@@ -97,7 +97,7 @@ class AgentMethods(ExtensionMethods, HistoryMethods, ModelMethods):
         self._left: dict[str, LeftSession] = {}
         self.client_capabilities: dict[str, Any] = {}
         self.ever_had_session = False
-        self.needs_login = features.login is not None
+        self.needs_login = features.login is not None and features.login_gates
         self._unsubscribe = [
             service.supervisor.on_stopped.add(self._forget),
             service.supervisor.on_restarted.add(self._restarted),
@@ -174,7 +174,7 @@ class AgentMethods(ExtensionMethods, HistoryMethods, ModelMethods):
             RpcError: -32000 where the client was offered a way to log in, else -32603.
         """
         login = self._features.login
-        if login is None or login.logged_in:
+        if login is None or login.logged_in or not self._features.login_gates:
             return
         if self.login_offered:
             raise RpcError(AUTH_REQUIRED, "Authentication required", {"details": "log in first"})

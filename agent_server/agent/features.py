@@ -56,6 +56,7 @@ class Features:
         system_prompt: whether its provider applies a client's system prompt.
         unstable: whether methods that are no part of the protocol yet are served.
         login: how to log in; None where nothing needs a login.
+        login_gates: whether sessions need the login; else a prompt that needs it says so.
         test_faults: whether tests may break sessions and turn the clock.
     """
 
@@ -65,11 +66,13 @@ class Features:
         system_prompt: bool = False,
         unstable: bool = False,
         login: Login | None = None,
+        login_gates: bool = True,
         test_faults: bool = False,
     ) -> None:
         self.system_prompt = system_prompt
         self.unstable = unstable
         self.login = login
+        self.login_gates = login_gates
         self.test_faults = test_faults
 
 

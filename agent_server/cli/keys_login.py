@@ -25,14 +25,17 @@ _INTERNAL_ERROR: Final = -32603
 class KeysLogin:
     """Gives the chosen model its key. Implements `Login`.
 
-    Sessions may always be started: they are told by the error of a prompt that the key is missing. ``methods`` are
-    there only while it is, so nobody is sent to a login that nothing needs.
+    It gates nothing: sessions are told by the error of a prompt that the key is missing. ``methods`` are there only
+    while it is, so nobody is sent to a login that nothing needs.
     """
-
-    logged_in = True
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether the chosen model has its key."""
+        return not self._catalog.missing_key(self._catalog.default_model)
 
     @property
     def methods(self) -> Sequence[LoginMethod]:

@@ -75,6 +75,7 @@ async def _serve(
     model_is_fixed: bool,
 ) -> None:
     provider = given or make_provider(settings)
+    gates = login is not None
     login = login or login_for(provider, settings)
     transport: Transport = FdTransport(*wire, limit_bytes=settings.max_frame_bytes, read_ahead=opening.read_ahead)
     if settings.trace_file is not None:
@@ -100,6 +101,7 @@ async def _serve(
         system_prompt=provider.system_prompts,
         unstable=settings.unstable,
         login=login,
+        login_gates=gates,
         test_faults=settings.enable_test_faults,
     )
     agent = AgentConnection(transport, load_service, features)

@@ -301,6 +301,18 @@ def test_a_key_that_a_login_in_a_terminal_kept_is_used_by_the_next_prompt(
         assert agent.answer(agent.prompt(session_id, "hi"))["result"]["stopReason"] == "end_turn"
 
 
+def test_the_state_of_the_login_is_whether_the_chosen_model_has_its_key(
+    home: Home, openai: ModelServer, tmp_path: Path
+) -> None:
+    environment = {**home.environment, **at(openai)}
+    with agent_process(tmp_path, "--model", "openai:gpt-5", "--unstable", environment=environment) as agent:
+        initialize(agent)
+        assert agent.call("auth/status")["state"] == "unauthenticated"
+        home.run("login", "openai", "--no-check", said=KEY)
+        agent.call("authenticate", methodId="recheck")
+        assert agent.call("auth/status")["state"] == "authenticated"
+
+
 def test_a_server_whose_model_has_its_key_or_needs_none_offers_no_login(home: Home, tmp_path: Path) -> None:
     for arguments, variables in (((), {}), (("--model", "ollama:x"), {}), ((), {"OPENAI_API_KEY": KEY}),
                                  (("--model", "openai"), {"OPENAI_API_KEY": KEY})):  # fmt: skip
