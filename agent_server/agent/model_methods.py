@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agent_server.connection.handlers import handles
+from agent_server.conversation.usage import UsageTotals
 from agent_server.protocol.extensions import (
     AUTH_REFRESH,
     AUTH_STATUS,
@@ -21,7 +22,7 @@ from agent_server.protocol.extensions import (
     THINKING_CYCLE,
 )
 from agent_server.sessions.model_choice import cycle_level, cycle_model, level_of, levels_of, models_of
-from agent_server.sessions.spending import UsageTotals, budget_of, set_budget
+from agent_server.sessions.spending import budget_of, set_budget
 
 if TYPE_CHECKING:
     from agent_server.agent.service import AgentService

@@ -29,6 +29,7 @@ from agent_server.protocol.v1.unstable.methods import (
 )
 
 if TYPE_CHECKING:
+    from agent_server.conversation.usage import UsageTotals
     from agent_server.protocol.v1.history import ListSessionsResponse
     from agent_server.protocol.v1.initialize import (
         AuthenticateRequest,
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from agent_server.protocol.v1.unstable.status import SessionStatusRequest, SessionStatusResponse
     from agent_server.protocol.v1.unstable.title import SetSessionTitleRequest, SetSessionTitleResponse
     from agent_server.sessions.prompts import PromptStopped
-    from agent_server.sessions.spending import UsageTotals
 
 
 class UnstableMethods(AgentMethods):

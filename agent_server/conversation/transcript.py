@@ -43,6 +43,7 @@ from agent_server.conversation.events import (
     UsageReported,
 )
 from agent_server.conversation.tool_calls import FileChange, ToolContent, ToolKind, ToolStatus
+from agent_server.conversation.usage import UsageTotals
 
 COMMAND_TAIL_BYTES: Final = 256 * 1024
 """What is kept of a command's output: its end."""
@@ -169,19 +170,6 @@ class TurnEnd:
 Entry: TypeAlias = Message | ToolCall | Note | Plan | Compaction | TurnEnd
 
 
-@dataclass(slots=True)
-class Totals:
-    """What the session's model calls used. ``cost_usd`` is None where none had a price."""
-
-    model_calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_read_tokens: int = 0
-    cached_write_tokens: int = 0
-    thought_tokens: int = 0
-    cost_usd: float | None = None
-
-
 class Transcript:
     """A session's log, folded. Read ``entries`` after the last `apply`.
 
@@ -200,7 +188,7 @@ class Transcript:
         self.model: str | None = None
         self.archived = False
         self.turns = 0
-        self.totals = Totals()
+        self.totals = UsageTotals()
         self.entries: list[Entry] = []
         self._messages: dict[int, Message] = {}
         self._calls: dict[str, ToolCall] = {}
@@ -331,15 +319,7 @@ class Transcript:
         self._plan.entries = event.entries
 
     def _used(self, event: UsageReported) -> None:
-        totals = self.totals
-        totals.model_calls += 1
-        totals.input_tokens += event.input_tokens
-        totals.output_tokens += event.output_tokens
-        totals.cached_read_tokens += event.cached_read_tokens
-        totals.cached_write_tokens += event.cached_write_tokens
-        totals.thought_tokens += event.thought_tokens
-        if event.cost_usd is not None:
-            totals.cost_usd = (totals.cost_usd or 0.0) + event.cost_usd
+        self.totals = self.totals.plus(event)
 
     def _compaction_of(self, compaction_id: str) -> Compaction:
         compaction = self._compactions.get(compaction_id)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from agent_server.conversation.content import Part, TextPart
+from agent_server.conversation.usage import UsageTotals
 from agent_server.errors import SessionConflict
 from agent_server.providers.provider import Command
 from agent_server.sessions.model_choice import (
@@ -21,7 +22,6 @@ from agent_server.sessions.model_choice import (
     set_level,
     set_model,
 )
-from agent_server.sessions.spending import UsageTotals
 
 if TYPE_CHECKING:
     from agent_server.providers.provider import ModelInfo

@@ -25,6 +25,7 @@ from agent_server.conversation.events import (
     TurnOrigin,
     TurnStarted,
 )
+from agent_server.conversation.usage import UsageTotals
 from agent_server.errors import SessionConflict
 from agent_server.sessions.ports import Attachment
 from agent_server.sessions.prompts import (
@@ -34,7 +35,7 @@ from agent_server.sessions.prompts import (
     PromptStopped,
     PromptWithdrawnOutcome,
 )
-from agent_server.sessions.spending import UsageTotals, check_limits
+from agent_server.sessions.spending import check_limits
 from agent_server.sessions.turn import CommandTurn, Turn
 from agent_server.sessions.turn_boundary import guarded
 from agent_server.sessions.turn_scope import TurnCancelled, TurnScope

@@ -8,7 +8,8 @@ from typing import Literal, TypeAlias
 
 from agent_server.conversation.content import Part
 from agent_server.conversation.events import StopReason, TurnFailure, TurnOrigin
-from agent_server.sessions.spending import LimitReached, UsageTotals
+from agent_server.conversation.usage import UsageTotals
+from agent_server.sessions.spending import LimitReached
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,9 @@ from agent_server.conversation.events import (
     UsageReported,
 )
 from agent_server.conversation.model_context import ModelContext
+from agent_server.conversation.usage import UsageTotals
 from agent_server.conversation.visible import visible
 from agent_server.sessions.policy import ASK
-from agent_server.sessions.spending import UsageTotals
 
 if TYPE_CHECKING:
     from agent_server.conversation.system_prompt import SystemPrompt

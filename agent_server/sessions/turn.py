@@ -21,6 +21,7 @@ from agent_server.conversation.events import (
     UsageReported,
 )
 from agent_server.conversation.reasoning import ReasoningState
+from agent_server.conversation.usage import COST_DIGITS, UsageTotals
 from agent_server.providers.provider import (
     CompactionEnded,
     CompactionStarted,
@@ -41,7 +42,7 @@ from agent_server.providers.provider import (
 )
 from agent_server.sessions.instructions import instructions_of
 from agent_server.sessions.model_choice import effort_of
-from agent_server.sessions.spending import COST_DIGITS, LimitReached, UsageTotals, cost_of, limit_reached, sentence_of
+from agent_server.sessions.spending import LimitReached, cost_of, limit_reached, sentence_of
 from agent_server.sessions.tool_runner import ToolRun, end_unstarted, run_tools
 from agent_server.sessions.turn_scope import TurnCancelled, TurnScope
 

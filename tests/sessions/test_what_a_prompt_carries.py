@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from agent_server.conversation.content import TextPart
+from agent_server.conversation.usage import UsageTotals
 from agent_server.errors import ProviderError
 from agent_server.providers.provider import Finished, ModelRequest, ProviderEvent, Usage
 from agent_server.sessions.prompts import PromptFailed, PromptOutcome, PromptStopped
 from agent_server.sessions.session import Session
-from agent_server.sessions.spending import UsageTotals
 from agent_server.sessions.supervisor import SessionSupervisor
 from agent_server.store.memory import MemoryStore
 from tests.agent.puppets import PuppetModel, PuppetTool, wants

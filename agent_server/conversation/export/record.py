@@ -15,10 +15,10 @@ from agent_server.conversation.transcript import (
     Note,
     Plan,
     ToolCall,
-    Totals,
     Transcript,
     TurnEnd,
 )
+from agent_server.conversation.usage import UsageTotals
 
 FORMAT: Final = "agent-server-session"
 VERSION: Final = 1
@@ -52,7 +52,7 @@ def record(transcript: Transcript) -> dict[str, Any]:
     }
 
 
-def _usage(totals: Totals) -> dict[str, Any]:
+def _usage(totals: UsageTotals) -> dict[str, Any]:
     return _without_none(
         {
             "modelCalls": totals.model_calls,

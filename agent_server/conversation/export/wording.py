@@ -9,7 +9,8 @@ from typing import Final
 from agent_server.conversation.content import AudioPart, ImagePart, LinkPart, Part, ResourcePart, TextPart
 from agent_server.conversation.events import TurnFailure
 from agent_server.conversation.tool_calls import ToolStatus
-from agent_server.conversation.transcript import Command, Compaction, ToolCall, Totals, Transcript, TurnEnd
+from agent_server.conversation.transcript import Command, Compaction, ToolCall, Transcript, TurnEnd
+from agent_server.conversation.usage import UsageTotals
 from agent_server.conversation.visible import readable, visible
 
 MAX_INPUT_CHARS: Final = 20_000
@@ -50,7 +51,7 @@ def facts(transcript: Transcript) -> Iterator[tuple[str, str]]:
         yield "Used", used
 
 
-def usage(totals: Totals) -> str:
+def usage(totals: UsageTotals) -> str:
     """What the model calls used, as one line; empty where nothing was reported."""
     if not totals.model_calls:
         return ""
