@@ -75,8 +75,6 @@ async def _serve(
     model_is_fixed: bool,
 ) -> None:
     provider = given or make_provider(settings)
-    gates = login is not None
-    login = login or login_for(provider, settings)
     transport: Transport = FdTransport(*wire, limit_bytes=settings.max_frame_bytes, read_ahead=opening.read_ahead)
     if settings.trace_file is not None:
         from agent_server.cli.trace import traced
@@ -97,14 +95,7 @@ async def _serve(
         _settle_garbage_collector()
         return make_service(settings, supervisor, provider, model_is_fixed=model_is_fixed)
 
-    features = Features(
-        system_prompt=provider.system_prompts,
-        unstable=settings.unstable,
-        login=login,
-        login_gates=gates,
-        test_faults=settings.enable_test_faults,
-    )
-    agent = AgentConnection(transport, load_service, features)
+    agent = AgentConnection(transport, load_service, _features(settings, provider, login))
     _end_on_signals(agent)
     if opening.initialized is not None:
         agent.resume_initialized(opening.initialized)
@@ -123,6 +114,16 @@ async def _serve(
         if is_catalog(provider):
             await provider.aclose()
         limit.cancel()
+
+
+def _features(settings: Settings, provider: Provider, login: Login | None) -> Features:
+    return Features(
+        system_prompt=provider.system_prompts,
+        unstable=settings.unstable,
+        login=login or login_for(provider, settings),
+        login_gates=login is not None,
+        test_faults=settings.enable_test_faults,
+    )
 
 
 def _end_on_signals(agent: AgentConnection) -> None:
