@@ -4,9 +4,9 @@
 
 The agent is told of a server of OpenAI's API on loopback by ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``. Measured are:
 the time from the agent's start to the first byte of its request, beside a ten-line program on the ``openai`` package;
-the time from a byte of the server to the line on the agent's stdout at 100 events a second; 100 sessions that stream at
-once; and how long the agent answers nobody while its first request is under way. Exit status: 0 all goals are reached,
-1 not, 2 wrong use, 3 the agent could not be run.
+how much later than to whoever reads the server directly its events come to the agent's stdout, at 100 a second; 100
+sessions that stream at once; and how long the agent answers nobody while its first request is under way. Exit status: 0
+all goals are reached, 1 not, 2 wrong use, 3 the agent could not be run.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,7 @@ from typing import Final
 
 import orjson
 
-from conformance.bench.counting import AgentFailed
+from conformance.bench.counting import BLOCK_BYTES, AgentFailed
 from conformance.bench.driver import Agent
 from conformance.bench.figures import percentile
 from conformance.bench.model_server import STAMP, ModelServer, now_us
@@ -113,6 +114,18 @@ class Bench:
             agent.answer()
         return late[events // 10 :]
 
+    def direct_ms(self, events: int, every_ms: float) -> list[float]:
+        """The same without any agent: from the server's stamp to whoever reads the server's answer."""
+        host, _, port = self._server.url.removeprefix("http://").removesuffix("/v1").partition(":")
+        body = orjson.dumps({"model": "bench", "messages": [{"content": f"stream {events} {every_ms} x"}]})
+        late: list[float] = []
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
+            connection.sendall(b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+            while said := connection.recv(BLOCK_BYTES):
+                heard_us = now_us()
+                late += [(heard_us - int(at_us)) / 1000 for at_us, _ in STAMP.findall(said)]
+        return late[events // 10 :]
+
     def crowd(self, sessions: int, events: int) -> tuple[float, float, float]:
         """Let many sessions stream at once; the seconds until the first and the last of them had everything, and the
         longest silence of one that was not done, in milliseconds.
@@ -184,9 +197,10 @@ def measure(bench: Bench, sdk_python: str | None, rounds: int, *, quick: bool) -
         goals.append(Goal("start to first request byte, of the SDK's", ratio, START_RATIO, "x", more))
     else:
         print(f"start to first request byte: {told}; no openai package to hold it against")
+    direct = median(bench.direct_ms(50 if quick else EVENTS, EVERY_MS))
     late = sorted(bench.latencies_ms(50 if quick else EVENTS, EVERY_MS))
-    more = f"p90 {percentile(late, 90):.2f}, p99 {percentile(late, 99):.2f}, most {late[-1]:.2f}"
-    goals.append(Goal("added latency, median", median(late), LATENCY_MS, "ms", more))
+    more = f"{direct:.2f} without, {median(late):.2f} with it: p90 {percentile(late, 90):.2f}, most {late[-1]:.2f}"
+    goals.append(Goal("added latency, median", median(late) - direct, LATENCY_MS, "ms", more))
     sessions, events = (10, 10) if quick else (SESSIONS, CROWD_EVENTS)
     first_s, last_s, silence_ms = bench.crowd(sessions, events)
     more = f"{sessions} sessions; first done after {first_s:.2f} s, longest silence of one {silence_ms:.0f} ms"
