@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import multiprocessing
-import os
 import re
+import subprocess
+import sys
 import time
-from multiprocessing.connection import Connection
 from typing import Any, Final, Self
 
 WANTED: Final = re.compile(r"stream (\d+) ([\d.]+) (\w+)")
@@ -29,23 +28,25 @@ class ModelServer:
     """The server; a context manager. ``url`` ends in ``/v1``."""
 
     def __enter__(self) -> Self:
-        self._ours, theirs = multiprocessing.Pipe()
-        context = multiprocessing.get_context("spawn")
-        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self._process.start()
-        theirs.close()  # so that the death of the other end is noticed
-        self.url = f"http://127.0.0.1:{self._ours.recv()}/v1"
+        command = [sys.executable, __file__]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.url = f"http://127.0.0.1:{self._told()}/v1"
         return self
 
     def __exit__(self, *_exception: object) -> None:
         self._process.kill()
-        self._process.join()
+        self._process.communicate()
 
     def first_byte_us(self) -> int:
         """When the first byte of a request for an answer came since this was asked last, in microseconds."""
-        self._ours.send("first")
-        at: int = self._ours.recv()
-        return at
+        assert self._process.stdin is not None
+        self._process.stdin.write("first\n")
+        self._process.stdin.flush()
+        return self._told()
+
+    def _told(self) -> int:
+        assert self._process.stdout is not None
+        return int(self._process.stdout.readline())
 
     @property
     def environment(self) -> dict[str, str]:
@@ -53,27 +54,20 @@ class ModelServer:
         return {"OPENAI_BASE_URL": self.url, "OPENAI_API_KEY": "sk-bench", "NO_PROXY": "*"}
 
 
-def _serve(pipe: Connection) -> None:
-    asyncio.run(_Server(pipe).run())
-
-
 class _Server:
-    def __init__(self, pipe: Connection) -> None:
-        self._pipe = pipe
+    def __init__(self) -> None:
         self._first_us = 0
 
     async def run(self) -> None:
         server = await asyncio.start_server(self._answer, "127.0.0.1", 0, backlog=512)
-        asyncio.get_running_loop().add_reader(self._pipe.fileno(), self._asked)
-        self._pipe.send(server.sockets[0].getsockname()[1])
+        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._asked)
+        print(server.sockets[0].getsockname()[1], flush=True)
         await server.serve_forever()
 
     def _asked(self) -> None:
-        try:
-            self._pipe.recv()
-        except EOFError:
-            os._exit(0)
-        self._pipe.send(self._first_us)
+        if not sys.stdin.readline():  # whoever started this has gone
+            sys.exit()
+        print(self._first_us, flush=True)
         self._first_us = 0
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -118,3 +112,7 @@ def _event(asked: dict[str, Any], delta: dict[str, str], finish: str | None) -> 
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
     chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": asked["model"], "choices": [choice]}
     return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+if __name__ == "__main__":
+    asyncio.run(_Server().run())
