@@ -40,13 +40,24 @@ def tagged() -> Iterator[Tag]:
 
 
 def leak_checked() -> Iterator[None]:
-    """For a fixture: no descriptor, zombie, child or thread more after the test than before it."""
-    before = _held()
+    """For a fixture: no descriptor, zombie, child or thread more after the test than before it.
+
+    Children that were there before are not the test's: the tests before it may have left orphans, which come to us.
+    """
+    descriptors, children, threads = _held()
     yield
-    assert _held() == before
+    now = _held()
+    assert (now[0], now[2]) == (descriptors, threads)
+    assert [child for child in now[1] if child not in children] == [], children_of_ours()
+
+
+def children_of_ours() -> list[psutil.Process]:
+    """The children of this process, with what was adopted."""
+    children: list[psutil.Process] = psutil.Process().children()
+    return children
 
 
 def _held() -> tuple[list[str], list[int], int]:
     descriptors = os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else []
-    children = [child.pid for child in psutil.Process().children(recursive=True)]
+    children = [child.pid for child in children_of_ours()]
     return sorted(descriptors), sorted(children), threading.active_count()

@@ -15,7 +15,7 @@ import pytest
 from agent_server.processes.child import Child, ChildExit, spawn
 from agent_server.processes.tree import kill_tree, kill_tree_now, running
 
-from .process_tag import Tag, leak_checked, tagged
+from .process_tag import Tag, children_of_ours, leak_checked, tagged
 
 pytestmark = [
     pytest.mark.promise("P8"),
@@ -28,6 +28,12 @@ TREE_SIZE = 5
 @pytest.fixture
 def tag() -> Iterator[Tag]:
     yield from tagged()
+
+
+@pytest.fixture
+def others() -> list[psutil.Process]:
+    """The children that are not the test's."""
+    return children_of_ours()
 
 
 @pytest.fixture
@@ -64,7 +70,9 @@ def test_a_hostile_tree_is_gone_within_a_second(tag: Tag) -> None:
     assert tag.survivors() == []
 
 
-def test_what_a_program_left_behind_is_gone_though_the_program_had_ended(tag: Tag) -> None:
+def test_what_a_program_left_behind_is_gone_though_the_program_had_ended(
+    tag: Tag, others: list[psutil.Process]
+) -> None:
     async def main() -> None:
         child = spawn_hostile(tag, "--leave")
         assert await asyncio.wait_for(child.wait(), 10) == ChildExit(7)
@@ -72,12 +80,12 @@ def test_what_a_program_left_behind_is_gone_though_the_program_had_ended(tag: Ta
         assert await kill_tree(child) == ChildExit(7)
         child.close_pipes()
         assert tag.survivors() == []
-        await wait_for_no_children()
+        await wait_for_no_children(but=others)
 
     asyncio.run(main())
 
 
-def test_another_tree_is_not_touched(tag: Tag) -> None:
+def test_another_tree_is_not_touched(tag: Tag, others: list[psutil.Process]) -> None:
     other_tag = Tag()
 
     async def main() -> None:
@@ -90,7 +98,7 @@ def test_another_tree_is_not_touched(tag: Tag) -> None:
         await kill_tree(other)
         for each in (child, other):
             each.close_pipes()
-        await wait_for_no_children()
+        await wait_for_no_children(but=others)
 
     asyncio.run(main())
     assert other_tag.survivors() == []
@@ -121,7 +129,7 @@ def test_a_tree_that_drops_its_environment_is_found_by_descent(tag: Tag) -> None
     assert [pid for pid in asyncio.run(main()) if psutil.pid_exists(pid)] == []
 
 
-def test_a_tree_that_keeps_forking_is_gone(tag: Tag) -> None:
+def test_a_tree_that_keeps_forking_is_gone(tag: Tag, others: list[psutil.Process]) -> None:
     # Bounded, because a tree that got away would burn a core until somebody restarts the machine.
     script = (
         "import os, time\nend = time.time() + 10\nprint('up', flush=True)\n"
@@ -135,30 +143,32 @@ def test_a_tree_that_keeps_forking_is_gone(tag: Tag) -> None:
         await kill_tree(child)
         child.close_pipes()
         assert tag.survivors() == []
-        await wait_for_no_children()
+        await wait_for_no_children(but=others)
 
     asyncio.run(main())
 
 
-def test_a_look_that_meets_a_fresh_orphaned_zombie_proves_nothing(tag: Tag) -> None:
+def test_a_look_that_meets_a_fresh_orphaned_zombie_proves_nothing(tag: Tag, others: list[psutil.Process]) -> None:
     async def main() -> None:
         child = spawn(("/bin/sh", "-c", "setsid true & exit 0"), env=tag.env)
         await asyncio.wait_for(child.wait(), 10)
         with anyio.fail_after(8):
-            while [each.status() for each in psutil.Process().children()] != 2 * [psutil.STATUS_ZOMBIE]:
+            while [each.status() for each in children_of_ours() if each not in others] != 2 * [psutil.STATUS_ZOMBIE]:
                 await asyncio.sleep(0.001)
         looks = [(child.family.living(), child.family.is_doubtful) for _ in range(2)]
         assert looks == [([], True), ([], False)]
         await kill_tree(child)
-        await wait_for_no_children()
+        await wait_for_no_children(but=others)
 
     asyncio.run(main())
 
 
-async def wait_for_no_children() -> None:
-    with anyio.fail_after(8):
-        while psutil.Process().children():
-            await asyncio.sleep(0.02)
+async def wait_for_no_children(but: list[psutil.Process]) -> None:
+    """Wait until there are no children but those that were there before the test."""
+    deadline_s = time.monotonic() + 8
+    while left := [child for child in children_of_ours() if child not in but]:
+        assert time.monotonic() < deadline_s, left
+        await asyncio.sleep(0.02)
 
 
 def test_a_polite_tree_is_asked_first_and_may_say_goodbye(tag: Tag) -> None:
@@ -176,12 +186,12 @@ def test_a_polite_tree_is_asked_first_and_may_say_goodbye(tag: Tag) -> None:
     assert tag.survivors() == []
 
 
-def test_a_daemon_that_died_on_its_own_does_not_stay_a_zombie(tag: Tag) -> None:
+def test_a_daemon_that_died_on_its_own_does_not_stay_a_zombie(tag: Tag, others: list[psutil.Process]) -> None:
     async def main() -> None:
         script = "(setsid true &); (setsid sh -c 'true & true' &); sleep 0.1"
         async with running(("/bin/sh", "-c", script), env=tag.env) as child:
             await asyncio.wait_for(child.wait(), 10)
-        await wait_for_no_children()
+        await wait_for_no_children(but=others)
 
     asyncio.run(main())
 
