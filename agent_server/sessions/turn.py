@@ -213,6 +213,9 @@ class Turn:
 
             raise_notice(session.log, event.severity, event.title, event.description)
         elif isinstance(event, RetryPlanned):
+            if self._call_usage is not None:  # what failed has its price too
+                self._count(self._call_usage)
+                self._call_usage = None
             delay_ms = round(event.delay_s * 1000)
             session.log.append(conversation_events.RetryPlanned(event.attempt, delay_ms, event.kind, event.details))
         elif isinstance(event, CompactionStarted | CompactionSummary | CompactionEnded):

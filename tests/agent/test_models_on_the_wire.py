@@ -333,6 +333,18 @@ async def test_before_each_answer_the_context_gauge_says_how_full_it_is_about(tm
         assert 520 + 100 <= second["used"] <= 520 + 110  # what the server counted, and a guess for what is new
 
 
+@pytest.mark.req("MO-08")
+@in_loop
+async def test_what_was_used_before_a_retry_is_counted_beside_what_came_of_it(tmp_path: Path) -> None:
+    model = Choice()
+    async with one_client(model, capabilities=OURS) as (client, _):
+        session_id = await client.new_session(str(tmp_path))
+        retry = RetryPlanned(1, 0.5, "overloaded", "A is overloaded.")
+        await turn(client, model, session_id, UsageSoFar(7, 1), retry, UsageSoFar(7, 3), "at last")
+        used = await client.call("_agent_server/session/usage", sessionId=session_id)
+        assert (used["modelCalls"], used["inputTokens"], used["outputTokens"]) == (2, 14, 4)
+
+
 # Failing and going on
 
 
