@@ -213,11 +213,7 @@ class Turn:
 
             raise_notice(session.log, event.severity, event.title, event.description)
         elif isinstance(event, RetryPlanned):
-            if self._call_usage is not None:  # what failed has its price too
-                self._count(self._call_usage)
-                self._call_usage = None
-            delay_ms = round(event.delay_s * 1000)
-            session.log.append(conversation_events.RetryPlanned(event.attempt, delay_ms, event.kind, event.details))
+            self._plan_retry(event)
         elif isinstance(event, CompactionStarted | CompactionSummary | CompactionEnded):
             self._compact(event)
 
@@ -230,6 +226,14 @@ class Turn:
 
             session.gauge = ContextGauge()
         session.log.append(ContextEstimated(session.gauge.estimate(request), window_tokens))
+
+    def _plan_retry(self, event: RetryPlanned) -> None:
+        if self._call_usage is not None:  # what failed has its price too
+            self._count(self._call_usage)
+            self._call_usage = None
+        delay_ms = round(event.delay_s * 1000)
+        retry = conversation_events.RetryPlanned(event.attempt, delay_ms, event.kind, event.details)
+        self._session.log.append(retry)
 
     def _begin_call(self, event: ToolCallBegun) -> None:
         if event.call_id not in self._begun:
